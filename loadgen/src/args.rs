@@ -49,6 +49,19 @@ pub(crate) struct Args {
     #[arg(long, requires = "url", conflicts_with_all = ["ca_file", "spki_pin"],
         help_heading = "Target")]
     pub(crate) insecure: bool,
+    /// What the server speaks: uringcast, centrifugo, mcp-common, nats, nchan, phoenix, pusher,
+    /// socket.io, topics, or a .toml file with templates.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "uringcast",
+        requires = "url",
+        help_heading = "Target"
+    )]
+    pub(crate) dialect: String,
+    /// Sets an option of the dialect (repeatable).
+    #[arg(long = "dialect-option", value_name = "NAME=VALUE", help_heading = "Target")]
+    pub(crate) dialect_options: Vec<String>,
     #[command(flatten)]
     pub(crate) credentials: Credentials,
 

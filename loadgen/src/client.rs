@@ -2,14 +2,21 @@
 //!
 //! No socket and no clock: bytes received go in, bytes to send and events come out.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use uringcast_loadgen::frame::{Frame, FrameReader, Opcode, write_masked};
 use uringcast_loadgen::transport::Endpoint;
 use uringcast_loadgen::upgrade::{Upgrade, UpgradeError};
 
+use crate::dialect::Dialect;
+use crate::dialect_session::{DialectSession, Heard};
+
 /// Bytes of a message that are kept when it comes in pieces: all a stamp or a reply needs.
 const HEAD: usize = 4096;
+/// The same of a frame in a dialect, which may hold several messages.
+const WHOLE: usize = 1 << 20;
 
 /// What the connection is for.
 #[derive(Debug)]
@@ -117,6 +124,8 @@ pub(crate) struct Client {
     phase: Phase,
     intent: Intent,
     frames: FrameReader,
+    /// `None` is Uringcast's own protocol.
+    session: Option<DialectSession>,
 }
 
 impl Client {
@@ -129,7 +138,20 @@ impl Client {
     ) -> Self {
         let upgrade = Upgrade::request(&endpoint.host, &endpoint.path, headers, out);
         let phase = Phase::Upgrading(upgrade);
-        Self { phase, intent, frames: FrameReader::keeping(HEAD) }
+        Self { phase, intent, frames: FrameReader::keeping(HEAD), session: None }
+    }
+
+    /// Has it speak a dialect, if one is given.
+    pub(crate) fn speaking(mut self, session: Option<DialectSession>) -> Self {
+        if session.is_some() {
+            self.frames = FrameReader::keeping(WHOLE);
+        }
+        Self { session, ..self }
+    }
+
+    /// The dialect it speaks.
+    pub(crate) fn dialect(&self) -> Option<&Arc<Dialect>> {
+        self.session.as_ref().map(DialectSession::dialect)
     }
 
     /// Takes received bytes; answers go to `out`, what happened to `event`.
@@ -144,6 +166,15 @@ impl Client {
         };
         let Some(rest) = upgrade.receive(bytes)? else { return Ok(()) };
         event(Event::Upgraded);
+        if let Some(session) = &mut self.session {
+            let binary = session.dialect().binary;
+            let ready = session.begin(&mut |text| write(text, binary, out));
+            self.phase = if ready { Phase::Live } else { Phase::Confirming(1) };
+            if ready {
+                event(Event::Ready);
+            }
+            return self.read_frames(&rest, out, &mut event);
+        }
         match &self.intent {
             Intent::Publish => {
                 self.phase = Phase::Live;
@@ -168,7 +199,7 @@ impl Client {
 
     /// Appends one text message to `out`.
     pub(crate) fn send_text(&self, text: &str, out: &mut Vec<u8>) {
-        write_masked(out, Opcode::Text, text.as_bytes(), mask());
+        write(text, self.dialect().is_some_and(|dialect| dialect.binary), out);
     }
 
     /// Appends a normal close.
@@ -182,15 +213,14 @@ impl Client {
         out: &mut Vec<u8>,
         event: &mut impl FnMut(Event<'_>),
     ) -> Result<(), Fault> {
-        let phase = &mut self.phase;
-        self.frames.feed(bytes, |Frame { opcode, payload, .. }| {
+        let Self { phase, session, frames, .. } = self;
+        frames.feed(bytes, |Frame { opcode, payload, .. }| {
             match opcode {
-                Opcode::Text | Opcode::Binary if *phase == Phase::Live => {
-                    event(Event::Text(payload));
-                }
-                Opcode::Text | Opcode::Binary => {
-                    confirm(phase, payload, event)?;
-                }
+                Opcode::Text | Opcode::Binary => match session {
+                    Some(session) => hear(session, phase, payload, out, event)?,
+                    None if *phase == Phase::Live => event(Event::Text(payload)),
+                    None => confirm(phase, payload, event)?,
+                },
                 Opcode::Ping => write_masked(out, Opcode::Pong, payload, mask()),
                 Opcode::Pong => {}
                 Opcode::Close => return Err(closed(payload)),
@@ -198,6 +228,34 @@ impl Client {
             Ok(())
         })
     }
+}
+
+/// Takes a frame in a dialect.
+fn hear(
+    session: &mut DialectSession,
+    phase: &mut Phase,
+    frame: &[u8],
+    out: &mut Vec<u8>,
+    event: &mut impl FnMut(Event<'_>),
+) -> Result<(), Fault> {
+    let dialect = Arc::clone(session.dialect());
+    for message in dialect.messages(frame) {
+        match session.hear(message, &mut |text| write(text, dialect.binary, out)) {
+            Heard::Ready => {
+                *phase = Phase::Live;
+                event(Event::Ready);
+            }
+            Heard::Refused(what) => return Err(Fault::Refused(what)),
+            Heard::Message => event(Event::Text(message)),
+            Heard::Answered => {}
+        }
+    }
+    Ok(())
+}
+
+fn write(text: &str, binary: bool, out: &mut Vec<u8>) {
+    let opcode = if binary { Opcode::Binary } else { Opcode::Text };
+    write_masked(out, opcode, text.as_bytes(), mask());
 }
 
 /// Takes a message that comes while subscriptions wait for their confirmations.

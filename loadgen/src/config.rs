@@ -1,7 +1,9 @@
 //! The command line resolved: checked, looked up, ready to run.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use uringcast_loadgen::process;
@@ -9,6 +11,8 @@ use uringcast_loadgen::transport::{Endpoint, Tls};
 
 use crate::advice::Given;
 use crate::args::Args;
+use crate::dialect::Dialect;
+use crate::dialect_session::DialectSession;
 use crate::error::OperatorError;
 use crate::load_plan::LoadPlan;
 use crate::plan_input::Publish;
@@ -39,6 +43,8 @@ pub(crate) struct Config {
     /// Names this run's messages: 8 hexadecimal digits.
     pub(crate) run: String,
     pub(crate) tokens: Tokens,
+    /// `None` is Uringcast's own protocol.
+    pub(crate) dialect: Option<Arc<Dialect>>,
     pub(crate) trust: Trust,
     /// What advice is based on.
     pub(crate) given: Given,
@@ -59,12 +65,16 @@ impl Config {
     ) -> Result<Self, OperatorError> {
         let trust = args.trust(certificate);
         let endpoint = endpoint("--url", url, WEBSOCKET, &trust)?;
-        let control = match (plan.publish, control_url) {
-            (Publish::Ws, _) => None,
-            (Publish::Http, Some(url)) => {
-                Some(self::endpoint("--control-url", url, CONTROL, &trust)?)
-            }
-            (Publish::Http, None) => {
+        let dialect = dialect(args)?.map(Arc::new);
+        let by_http = match &dialect {
+            Some(dialect) => dialect.publishes_by_http(),
+            None => plan.publish == Publish::Http,
+        };
+        let control = match (by_http, control_url) {
+            (false, _) => None,
+            (true, Some(url)) => Some(self::endpoint("--control-url", url, CONTROL, &trust)?),
+            (true, None) if dialect.is_some() => Some(endpoint.clone()),
+            (true, None) => {
                 let remedy = "give the server's control port, e.g. http://127.0.0.1:8766";
                 return Err(OperatorError(format!("--publish http needs --control-url: {remedy}")));
             }
@@ -82,7 +92,7 @@ impl Config {
         let given = Given {
             token: tokens.are_given() || endpoint.path.contains("token="),
             api_key: args.credentials.api_key.is_some(),
-            http: plan.publish == Publish::Http,
+            http: by_http,
             service: args.credentials.service.clone(),
             for_certificate: trust.remedy(),
         };
@@ -94,6 +104,7 @@ impl Config {
             run: format!("{:08x}", fastrand::u32(..)),
             given,
             tokens,
+            dialect,
             trust,
             args: args.clone(),
             plan,
@@ -103,6 +114,44 @@ impl Config {
     /// The channels of the `index`-th connection.
     pub(crate) fn channels(&self, index: u32) -> Vec<Channel> {
         self.plan.rooms.of(index)
+    }
+
+    /// The name of a channel.
+    pub(crate) fn name(&self, channel: Channel) -> String {
+        match &self.dialect {
+            Some(dialect) => dialect.name(channel),
+            None => channel.to_string(),
+        }
+    }
+
+    /// The names of all channels.
+    pub(crate) fn all_names(&self) -> Vec<String> {
+        (0..self.plan.rooms.channels).map(|channel| self.name(Channel(channel))).collect()
+    }
+
+    /// Where a connection is upgraded that is about these channels, and how it goes on.
+    pub(crate) fn way(
+        &self,
+        publishes: bool,
+        channels: &[String],
+    ) -> (Cow<'_, Endpoint>, Option<DialectSession>) {
+        let plain = Cow::Borrowed(&self.endpoint);
+        let Some(dialect) = &self.dialect else { return (plain, None) };
+        let first = channels.first().map_or("", String::as_str);
+        let path = dialect.path_for(publishes, first).filter(|_| self.endpoint.path == "/");
+        let endpoint = match path {
+            Some(path) => Cow::Owned(Endpoint { path, ..self.endpoint.clone() }),
+            None => plain,
+        };
+        let joined = if publishes && !dialect.publish.joins { &[] } else { channels };
+        (endpoint, Some(DialectSession::new(Arc::clone(dialect), joined)))
+    }
+
+    /// The header lines of a client's upgrade.
+    pub(crate) fn headers(&self, client: u32) -> String {
+        let own = self.dialect.iter().flat_map(|dialect| &dialect.headers);
+        let own: String = own.map(|line| format!("{line}\r\n")).collect();
+        own + &self.tokens.header(client)
     }
 
     /// The connections of the `thread`-th worker.
@@ -162,6 +211,23 @@ fn sources(
     let spread = loopback && connections > CONNECTIONS_PER_SOURCE;
     let spread = spread.then(|| sources_for(connections));
     Ok(args.source_addresses.or(spread))
+}
+
+fn dialect(args: &Args) -> Result<Option<Dialect>, OperatorError> {
+    if args.dialect == "uringcast" {
+        return match args.dialect_options.first() {
+            Some(option) => Err(OperatorError(format!(
+                "--dialect-option {option}: Uringcast's own protocol has no options; give --dialect"
+            ))),
+            None => Ok(None),
+        };
+    }
+    let bad = |what: String| OperatorError(format!("--dialect {}: {what}", args.dialect));
+    let mut dialect: Dialect = args.dialect.parse().map_err(bad)?;
+    for option in &args.dialect_options {
+        dialect.set(option).map_err(|what| OperatorError(format!("--dialect-option: {what}")))?;
+    }
+    Ok(Some(dialect))
 }
 
 fn endpoint(

@@ -34,3 +34,18 @@ pub(crate) struct Credentials {
     #[arg(long, value_name = "NAME", requires = "control_url")]
     pub(crate) service: Option<String>,
 }
+
+impl Credentials {
+    /// The path of publish requests.
+    pub(crate) fn publish_path(&self) -> String {
+        let service = self.service.as_ref().map(|name| format!("/services/{name}"));
+        format!("/v1{}/publish", service.unwrap_or_default())
+    }
+
+    /// The header lines of publish requests.
+    pub(crate) fn publish_headers(&self) -> String {
+        let key = self.api_key.as_ref();
+        let key = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
+        format!("{key}Content-Type: application/json\r\n")
+    }
+}

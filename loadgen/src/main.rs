@@ -16,6 +16,8 @@ mod collector;
 mod comparison;
 mod config;
 mod credentials;
+mod dialect;
+mod dialect_session;
 mod doctor;
 mod environment;
 mod error;

@@ -1,10 +1,8 @@
 //! What is known of a run while it runs.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::collector::Totals;
-use crate::shared::Shared;
 
 /// The figures of one moment, without the warm-up where they are latencies.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -25,15 +23,15 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
-    /// Of now.
-    pub(crate) fn of(shared: &Shared, total: &Totals, left: Duration) -> Self {
+    /// Of now: `ready` subscribers were there at the start, and so many messages are `published`.
+    pub(crate) fn of(left: Duration, ready: u32, published: u64, total: &Totals) -> Self {
         let quantile = |quantile| total.latency.value_at_quantile(quantile) as f64 / 1e6;
         let disconnected: u64 = total.disconnected.values().sum();
         Self {
             left,
-            connected: u64::from(shared.ready.load(Relaxed)).saturating_sub(disconnected),
+            connected: u64::from(ready).saturating_sub(disconnected),
             disconnected,
-            published: shared.published.load(Relaxed),
+            published,
             deliveries: total.deliveries,
             missing: total.missing.max(0).unsigned_abs(),
             p50: quantile(0.5),

@@ -24,6 +24,8 @@ const CONNECT_SECONDS: u64 = 10;
 /// With no answer for this long after the last message the rest is not awaited.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
 const READ_BUFFER: usize = 64 * 1024;
+/// Of publications in a dialect; smaller numbers are those of subscriptions.
+const FIRST_ID: u64 = 1_000_000_000;
 
 /// One publisher's connection.
 pub(crate) struct Publisher<'a> {
@@ -49,12 +51,22 @@ impl<'a> Publisher<'a> {
     fn open(config: &'a Config, endpoint: &Endpoint, number: u32) -> Result<Self, ConnectionError> {
         let transport = Transport::connect(endpoint, None)?;
         let mut out = Vec::new();
-        let replies = match &config.control {
-            None => {
-                let headers = config.tokens.header(number);
-                Replies::Ws(Client::start(Intent::Publish, endpoint, &headers, &mut out))
+        let replies = match (&config.control, &config.dialect) {
+            (None, _) => {
+                let (endpoint, session) = config.way(true, &config.all_names());
+                let headers = config.headers(number);
+                let client = Client::start(Intent::Publish, &endpoint, &headers, &mut out);
+                Replies::Ws(client.speaking(session))
             }
-            Some(_) => Replies::Http(HttpReplies::new(&endpoint.host, &config.args.credentials)),
+            (Some(_), None) => {
+                let headers = config.args.credentials.publish_headers();
+                Replies::Http(HttpReplies::new(&endpoint.host, &headers))
+            }
+            (Some(_), Some(dialect)) => {
+                let headers = &dialect.publish.http_headers;
+                let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+                Replies::Http(HttpReplies::new(&endpoint.host, &headers))
+            }
         };
         let published = Published::new(number, config.plan.timeline());
         let filler = filler(config.plan.payload);
@@ -131,10 +143,28 @@ impl<'a> Publisher<'a> {
         let (publisher, channel, index) = self.config.plan.message(self.number, sequence);
         let stamp = Stamp { publisher, channel, index, intended };
         let data = stamp.document(&self.config.run, &self.filler);
+        if let Some(dialect) = &self.config.dialect {
+            let name = dialect.name(channel);
+            let text = dialect.publication(&name, sequence + FIRST_ID, &data);
+            match &mut self.replies {
+                Replies::Http(replies) => {
+                    let path = dialect.fill(&dialect.publish.http_path, &[("channel", &name)]);
+                    replies.request(sequence, &path, &text, &mut self.out);
+                }
+                Replies::Ws(client) => {
+                    client.send_text(&text, &mut self.out);
+                    // Where no answer comes, none is awaited.
+                    self.published.accepted += u64::from(dialect.publish.accepted.is_empty());
+                }
+            }
+            self.transport.write(&mut self.out)?;
+            return Ok(());
+        }
         let document = format_args!(r#"{{"channel":"{channel}","event":"bench","data":{data}}}"#);
         match &mut self.replies {
             Replies::Http(replies) => {
-                replies.request(sequence, &document.to_string(), &mut self.out);
+                let path = self.config.args.credentials.publish_path();
+                replies.request(sequence, &path, &document.to_string(), &mut self.out);
             }
             Replies::Ws(client) => {
                 let request = format!(

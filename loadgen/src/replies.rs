@@ -7,7 +7,7 @@ use tungstenite::handshake::client::Response;
 use tungstenite::handshake::machine::TryParse;
 
 use crate::client::{Client, Event, Fault, Reply};
-use crate::credentials::Credentials;
+use crate::dialect::Dialect;
 
 /// A longer HTTP answer is not one of the control port.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -40,11 +40,18 @@ impl Replies {
         outcome: &mut impl FnMut(Outcome),
     ) -> Result<(), Fault> {
         match self {
-            Self::Ws(client) => client.receive(bytes, out, |event| match event {
-                Event::Upgraded | Event::Confirmed(_) => {}
-                Event::Ready => *ready = true,
-                Event::Text(text) => answer(text).into_iter().for_each(&mut *outcome),
-            }),
+            Self::Ws(client) => {
+                let dialect = client.dialect().cloned();
+                let answer = |text: &[u8]| match &dialect {
+                    Some(dialect) => foreign_answer(dialect, text),
+                    None => answer(text),
+                };
+                client.receive(bytes, out, |event| match event {
+                    Event::Upgraded | Event::Confirmed(_) => {}
+                    Event::Ready => *ready = true,
+                    Event::Text(text) => answer(text).into_iter().for_each(&mut *outcome),
+                })
+            }
             Self::Http(replies) => replies.receive(bytes, outcome),
         }
     }
@@ -63,10 +70,18 @@ fn answer(text: &[u8]) -> Option<Outcome> {
     }
 }
 
+/// The same of a message in a dialect. Which message is refused is not known.
+fn foreign_answer(dialect: &Dialect, text: &[u8]) -> Option<Outcome> {
+    if Dialect::matches(text, &dialect.publish.accepted) {
+        return Some(Outcome::Accepted);
+    }
+    dialect.refusal(text).map(|code| Outcome::Refused { sequence: None, code })
+}
+
 /// Answers in the order of the requests (RFC 9112 section 9.3.2).
 #[derive(Debug)]
 pub(crate) struct HttpReplies {
-    /// The head of every request, up to the length of its body.
+    /// The head of every request from behind its path to the length of its body.
     head: String,
     bytes: Vec<u8>,
     /// The sequences of the messages not yet answered.
@@ -74,22 +89,16 @@ pub(crate) struct HttpReplies {
 }
 
 impl HttpReplies {
-    /// For requests to this host.
-    pub(crate) fn new(host: &str, credentials: &Credentials) -> Self {
-        let key = credentials.api_key.as_ref();
-        let key = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
-        let service = credentials.service.as_ref();
-        let service = service.map(|name| format!("/services/{name}")).unwrap_or_default();
-        let head = format!(
-            "POST /v1{service}/publish HTTP/1.1\r\nHost: {host}\r\n{key}\
-             Content-Type: application/json\r\nContent-Length: "
-        );
+    /// For requests to this host. `headers` are whole lines, each with its end.
+    pub(crate) fn new(host: &str, headers: &str) -> Self {
+        let head = format!(" HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: ");
         Self { head, bytes: Vec::new(), waiting: VecDeque::new() }
     }
 
     /// Appends a request that publishes the message of this sequence.
-    pub(crate) fn request(&mut self, sequence: u64, body: &str, out: &mut Vec<u8>) {
-        out.extend_from_slice(format!("{}{}\r\n\r\n", self.head, body.len()).as_bytes());
+    pub(crate) fn request(&mut self, sequence: u64, path: &str, body: &str, out: &mut Vec<u8>) {
+        let (head, length) = (&self.head, body.len());
+        out.extend_from_slice(format!("POST {path}{head}{length}\r\n\r\n").as_bytes());
         out.extend_from_slice(body.as_bytes());
         self.waiting.push_back(sequence);
     }

@@ -204,7 +204,9 @@ impl<'a> Run<'a> {
 
     /// Shows what is known now.
     fn observe(&mut self, left: Duration) {
-        let moment = Moment::of(self.shared, &self.collector.total, left);
+        let (ready, published) = (&self.shared.ready, &self.shared.published);
+        let (ready, published) = (ready.load(Relaxed), published.load(Relaxed));
+        let moment = Moment::of(left, ready, published, &self.collector.total);
         self.progress.running(&moment, &self.collector.slices);
         self.endpoint.iter().for_each(|endpoint| endpoint.set(&moment));
     }

@@ -200,9 +200,11 @@ impl<'a> Worker<'a> {
             since: self.kept[place].positions.of(channel).cloned(),
         };
         let channels = self.config.channels(index);
+        let names: Vec<String> = channels.iter().map(|one| self.config.name(*one)).collect();
+        let (endpoint, session) = self.config.way(false, &names);
         let intent = Intent::Subscribe(channels.into_iter().map(subscribe).collect());
-        let headers = self.config.tokens.header(index);
-        let client = Client::start(intent, endpoint, &headers, &mut out);
+        let headers = self.config.headers(index);
+        let client = Client::start(intent, &endpoint, &headers, &mut out).speaking(session);
         self.handshakes += 1;
         Ok(Connection { transport, client, out, handshake, ready: false })
     }
@@ -258,6 +260,7 @@ impl<'a> Worker<'a> {
         // An unconnected or full socket takes nothing now and reports again.
         transport.write(out)?;
         let mut upgraded = None;
+        let dialect = client.dialect().cloned();
         let take = |bytes: &[u8]| {
             let now = shared.now();
             client.receive(bytes, out, |event| match event {
@@ -282,7 +285,13 @@ impl<'a> Worker<'a> {
                     }
                     Found::Damaged(stamp) => recorder.deliver(place, stamp, true, now),
                     Found::Illegible => recorder.illegible(place, now),
-                    Found::Nothing => note(recorder, place, text, now),
+                    Found::Nothing => match &dialect {
+                        Some(dialect) => {
+                            let refusal = dialect.refusal(text);
+                            refusal.iter().for_each(|code| recorder.notice(code));
+                        }
+                        None => note(recorder, place, text, now),
+                    },
                 },
             })?;
             Ok::<_, ConnectionError>(())

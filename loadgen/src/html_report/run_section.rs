@@ -6,6 +6,7 @@ use super::charts::{self, ONE, THREE, TWO};
 use super::markup::{escaped, figure, table};
 use crate::comparison::{Comparison, Quartiles};
 use crate::quantiles::{QUANTILES, Quantiles};
+use crate::rate_search::StepOutcome;
 use crate::report::Report;
 use crate::report_table::{duration, number, time};
 
@@ -18,6 +19,7 @@ pub(super) fn section(report: &Report) -> String {
         charts_of(report),
         distributions(report),
         report.comparison.as_ref().map(comparison).unwrap_or_default(),
+        search(report),
         phases(report),
         load(report),
         "</section>\n".into(),
@@ -164,6 +166,22 @@ fn comparison(comparison: &Comparison) -> String {
         escaped(&comparison.started_at),
         table("Comparison", &["", "earlier", "this run", "change", "judgement"], &rows)
     )
+}
+
+fn search(report: &Report) -> String {
+    if report.search.is_empty() {
+        return String::new();
+    }
+    let rows = report.search.iter().map(|step| {
+        let outcome = match &step.outcome {
+            StepOutcome::Held => "held".into(),
+            StepOutcome::Failed(reason) => format!("failed: {reason}"),
+            StepOutcome::GeneratorBound(reason) => reason.clone(),
+        };
+        vec![format!("{} messages/s", number(step.rate)), duration(step.p99_us), outcome]
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    table("Rates that were tried", &["", "p99", "outcome"], &rows)
 }
 
 fn phases(report: &Report) -> String {

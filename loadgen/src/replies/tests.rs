@@ -2,9 +2,9 @@ use super::*;
 
 #[test]
 fn pipelined_answers_belong_to_the_requests_in_order() {
-    let mut replies = HttpReplies::new("localhost", &Credentials::default());
+    let mut replies = HttpReplies::new("localhost", "");
     for sequence in [5, 6, 7] {
-        replies.request(sequence, "", &mut Vec::new());
+        replies.request(sequence, "/", "", &mut Vec::new());
     }
     let bytes = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}\
         HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy\
