@@ -3,7 +3,8 @@
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use uringcast_engine::limits::MAX_STATE;
 use uringcast_engine::{Epoch, JsonObject, Seq, StateDocument, StateError};
@@ -18,7 +19,7 @@ const MAX_STATE_BODY: usize = MAX_STATE + (1 << 10);
 const BUSY: &str = "There is no room for more states, or for the question, now.";
 
 /// A state with its position, as it is written.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with state and as_of")]
 struct Positioned<'a> {
     #[serde(borrow)]
@@ -27,11 +28,21 @@ struct Positioned<'a> {
 }
 
 /// The last message that is in a state.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with epoch and seq")]
 struct AsOf {
     epoch: String,
+    #[serde(deserialize_with = "whole")]
     seq: u64,
+}
+
+/// Writers of JSON may give a whole number as `7.0`.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let is_whole = |float: &f64| float.fract() == 0.0 && (0.0..u64::MAX as f64).contains(float);
+    let float = || number.as_f64().filter(is_whole).map(|float| float as u64);
+    let text = "expected a whole number that is not negative";
+    number.as_u64().or_else(float).ok_or_else(|| D::Error::custom(text))
 }
 
 pub(super) async fn put(
