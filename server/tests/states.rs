@@ -48,7 +48,13 @@ fn a_state_is_put_read_replaced_and_taken_back() {
             }
             assert_eq!(send(&server, "GET", channel, &Value::Null), (200, two));
             assert_eq!(send(&server, "PUT", channel, &state(&epoch, 3, &json!({}))).0, 204);
+            let channels = format!("/v1/channels/{channel}");
+            let shown = || -> Value {
+                serde_json::from_str(&http::get(server.control, &channels).body).unwrap()
+            };
+            assert_eq!(shown()["state"], json!({"seq": 3, "bytes": 2}));
             assert_eq!(send(&server, "DELETE", channel, &Value::Null).0, 204);
+            assert_eq!(shown()["state"], Value::Null);
             assert_eq!(send(&server, "DELETE", channel, &Value::Null).0, 404);
         }
         let text = "x".repeat(64 << 10);
@@ -64,6 +70,11 @@ fn a_state_is_put_read_replaced_and_taken_back() {
         ] {
             assert_eq!(send(&server, "PUT", "a", &bad).0, 400, "{bad}");
         }
+        let mut float = state(&epoch, 3, &json!({}));
+        float["as_of"]["seq"] = json!(3.0);
+        assert_eq!(send(&server, "PUT", "a", &float).0, 204, "3.0 is a whole number");
+        float["as_of"]["seq"] = json!(2.5);
+        assert_eq!(send(&server, "PUT", "a", &float).0, 400);
         let large = state(&epoch, 3, &json!({"x": "x".repeat(5_000)}));
         assert_eq!(send(&server, "PUT", "a", &large).0, 204);
         server.wait_metric("uringcast_state_bytes", "", 5_000.0);

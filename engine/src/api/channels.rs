@@ -37,6 +37,8 @@ pub struct ChannelDetail {
     pub last_publish: Option<Duration>,
     /// Whether it has a status document.
     pub has_status: bool,
+    /// The position of its state document, and the document's bytes.
+    pub state: Option<(Seq, usize)>,
     /// The name of its class: a pattern of [`Service::classes`](crate::Service::classes), or
     /// `default`.
     pub class: Box<str>,
@@ -102,10 +104,19 @@ impl Engine {
         let ask = handle.ask(home, |reply| Question::Channel { name, reply })?;
         // No answer: the shard has ended.
         let Some(state) = ask.await.ok().flatten() else { return Ok(None) };
-        let ChannelState { entry, log_frames, log_bytes, last_publish, has_status, class } = state;
+        let ChannelState { entry, log_frames, log_bytes, last_publish, .. } = state;
+        let (has_status, state, class) = (state.has_status, state.state, state.class);
         let subscribers = count(handle, std::slice::from_ref(&entry)).await?[0];
         let info = info((entry, subscribers));
-        Ok(Some(ChannelDetail { info, log_frames, log_bytes, last_publish, has_status, class }))
+        Ok(Some(ChannelDetail {
+            info,
+            log_frames,
+            log_bytes,
+            last_publish,
+            has_status,
+            state,
+            class,
+        }))
     }
 }
 

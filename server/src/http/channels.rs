@@ -45,12 +45,13 @@ pub(super) async fn one(selected: SelectedService) -> Result<Json<Value>, ApiErr
             "The server knows no such channel: nobody is subscribed, and no message is kept.";
         ApiError::not_found("unknown_channel", text)
     };
-    let ChannelDetail { info, log_frames, log_bytes, last_publish, has_status, class } =
+    let ChannelDetail { info, log_frames, log_bytes, last_publish, has_status, state, class } =
         found.ok_or_else(none)?;
     let mut all = shown(&info);
     all["log"] = json!({"messages": log_frames, "bytes": log_bytes});
     all["last_publish"] = last_publish.map(|ago| ago.as_secs_f64()).into();
     all["status"] = has_status.into();
+    all["state"] = state.map(|(seq, bytes)| json!({"seq": seq.0, "bytes": bytes})).into();
     all["class"] = (*class).into();
     Ok(Json(all))
 }

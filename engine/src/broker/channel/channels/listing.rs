@@ -31,6 +31,8 @@ pub struct ChannelState {
     pub last_publish: Option<Duration>,
     /// Whether it has a status document.
     pub has_status: bool,
+    /// The position of its state document, and the document's bytes.
+    pub state: Option<(Seq, usize)>,
     /// The name of its class.
     pub class: Box<str>,
 }
@@ -74,6 +76,7 @@ impl Channels {
             log_bytes: log.bytes(),
             last_publish: log.last_at().map(|at| cx.time().since(at)),
             has_status: channel.document.is_some(),
+            state: channel.state.as_ref().map(|state| (state.seq, state.state.as_str().len())),
             class: channel.class.name.clone(),
         })
     }
