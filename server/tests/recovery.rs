@@ -131,3 +131,85 @@ fn a_pattern_is_confirmed_with_the_epoch_of_positions() {
         assert_eq!(events(&mut other, 1), [(channel(3), 2)]);
     }
 }
+
+/// A server whose logs keep three messages.
+fn short(shards: usize) -> Server {
+    Server::start(&format!("--shards {shards} --log-frames 3"))
+}
+
+#[test]
+fn what_is_gone_is_told_and_the_rest_follows() {
+    for shards in SHARDS {
+        let server = short(shards);
+        let mut positions = Map::new();
+        for n in 0..CHANNELS {
+            server.publish(&channel(n), "{}");
+            let mut client = Client::connect(&server);
+            let told = client.subscribe(&channel(n));
+            positions.insert(channel(n), told);
+        }
+        (0..6).for_each(|_| publish_to_all(&server));
+        for (name, since) in &positions {
+            let mut client = Client::connect(&server);
+            let told = subscribe(&mut client, &json!({"channel": name, "since": since}));
+            assert_eq!((&told["recovered"], &told["partial"]), (&json!(false), &json!(true)));
+            assert_eq!((&told["reason"], &told["oldest"]), (&json!("retention"), &json!(5)));
+            let gap = client.message();
+            assert_eq!((&gap["event"], &gap["room"]), (&json!("gap"), &json!(name)), "{gap}");
+            let gap = &gap["data"];
+            assert_eq!((&gap["from_seq"], &gap["to_seq"]), (&json!(2), &json!(4)), "{gap}");
+            let rest = [5, 6, 7].map(|seq| (name.clone(), seq));
+            assert_eq!(events(&mut client, 3), rest, "{shards} shards");
+            // All or nothing: a new subscription begins live, one that is there goes on.
+            let data = json!({"channel": name, "since": since, "all_or_nothing": true});
+            for client in [&mut client, &mut Client::connect(&server)] {
+                let told = subscribe(client, &data);
+                assert_eq!((&told["recovered"], told.get("partial")), (&json!(false), None));
+                client.assert_alive();
+            }
+        }
+    }
+}
+
+#[test]
+fn after_a_restart_what_is_new_follows() {
+    for shards in SHARDS {
+        let server = filled(shards, 2);
+        let mut client = Client::connect(&server);
+        let since = json!({"epoch": "0123456789abcdef", "seq": 100});
+        for n in 0..CHANNELS {
+            let data = json!({"channel": channel(n), "since": since});
+            let told = subscribe(&mut client, &data);
+            assert_eq!((&told["reason"], &told["partial"]), (&json!("restart"), &json!(true)));
+            assert_eq!(events(&mut client, 2), [1, 2].map(|seq| (channel(n), seq)));
+        }
+        let told = subscribe(&mut client, &json!({"channel": "empty", "since": since}));
+        assert_eq!((&told["reason"], told.get("partial")), (&json!("restart"), None));
+    }
+}
+
+#[test]
+fn a_newcomer_begins_with_as_many_messages_as_it_wants() {
+    for shards in SHARDS {
+        let server = filled(shards, 6);
+        for last in [1, 4, 100] {
+            let mut client = Client::connect(&server);
+            let mut told = subscribe(&mut client, &json!({"channel": channel(1), "last": last}));
+            assert_eq!((&told["seq"], told.get("recovered")), (&json!(6), None), "{told}");
+            let first = 7 - last.min(6);
+            let of = |n: usize, first: u64| (first..=6).map(move |seq| (channel(n), seq));
+            let count = 7 - first;
+            assert_eq!(events(&mut client, count as usize), of(1, first).collect::<Vec<_>>());
+            // Of a list, those without a position.
+            told["seq"] = 5.into();
+            let since = json!({channel(1): told});
+            let all = [channel(1), channel(2), channel(3)];
+            let data = json!({"channels": all, "since": since, "last": last});
+            subscribe(&mut client, &data);
+            let mut seen = events(&mut client, 1 + 2 * count as usize);
+            seen.sort();
+            let expected = of(1, 6).chain(of(2, first)).chain(of(3, first));
+            assert_eq!(seen, expected.collect::<Vec<_>>(), "{shards} shards");
+        }
+    }
+}

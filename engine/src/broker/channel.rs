@@ -6,6 +6,7 @@
 //! | `table` | all channels, by slot and by name |
 //! | `log` | a channel's recent frames |
 //! | `live_set`, `members` | the subscribers that have kept up, and the sweep over them |
+//! | `subscription_start` | where a subscription begins |
 //! | `since` | what a subscriber has of a channel's context |
 //! | `contexts` | the compressors of channels |
 //! | `sweep_queue` | the channels to be swept, and those that wait for more |
@@ -34,6 +35,7 @@ mod retention;
 mod since;
 mod state_store;
 mod status_store;
+mod subscription_start;
 mod subscriptions;
 mod sweep_queue;
 mod table;
@@ -47,6 +49,7 @@ pub use channels::{ChannelEntry, ChannelState};
 pub(crate) use log::Log;
 pub(crate) use retention::Overrun;
 pub(crate) use since::{Since, Span};
+pub(crate) use subscription_start::{Start, last};
 pub(crate) use unpublished::Maker;
 
 use crate::config::ChannelClass;

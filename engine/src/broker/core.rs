@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::channel::{Channels, Maker};
+use super::channel::{Channels, Maker, Start, last};
 use super::connection::Connections;
 use super::context::Context;
 use super::delivery::Delivery;
@@ -17,11 +17,11 @@ use crate::config::Service;
 use crate::limits::DEFLATE_WINDOW_BITS;
 use crate::telemetry::Count;
 use crate::types::{
-    AddressGroup, ChannelIndex, ChannelName, ConnectionKey, Epoch, MessageType, Publication,
-    PublishError, Seq, ServiceId,
+    AddressGroup, ChannelIndex, ChannelName, ConnectionKey, MessageType, Publication, PublishError,
+    Seq, ServiceId,
 };
 use crate::wire::encoder::{Encoder, Stamp};
-use crate::wire::reply::{NotRecovered, Standing};
+use crate::wire::reply::Standing;
 
 /// A shard's state but for its sessions. Each component owns its own.
 pub(super) struct Core {
@@ -59,13 +59,12 @@ impl Core {
         (!connection.is_probe()).then_some(Maker { connection: Some(key), address })
     }
 
-    /// Subscribes a connection, unless it is subscribed. With `since` it goes on from there, as far
-    /// as the log reaches back.
+    /// Subscribes a connection, unless it is subscribed, and says where it goes on.
     pub(super) fn subscribe(
         &mut self,
         key: ConnectionKey,
         index: ChannelIndex,
-        since: Option<(Epoch, Seq)>,
+        start: Start,
     ) -> Joined {
         let is_there = self.channels.is_subscribed(key.index, index);
         if is_there {
@@ -73,32 +72,23 @@ impl Core {
         } else {
             self.enter(key, index);
         }
-        let log = self.channels.log(index);
-        let epoch = log.epoch();
-        let recovery = since.map(|(of, since)| {
-            if of != epoch {
-                Err(NotRecovered::Restart)
-            } else if since > log.head() {
-                Err(NotRecovered::Ahead)
-            } else if since.next() < log.first() {
-                Err(NotRecovered::Retention)
-            } else {
-                Ok(since)
-            }
-        });
-        let oldest = self.channels.oldest(index);
-        let standing = |seq, recovery| Standing { seq, epoch, oldest, recovery };
+        let (log, oldest) = (self.channels.log(index), self.channels.oldest(index));
         let handed = self.handed(key, index).expect("it is subscribed");
-        let Some(Ok(since)) = recovery else {
-            let recovery = recovery.map(|recovery| recovery.map(drop));
-            return Joined { standing: standing(handed, recovery), next: None };
-        };
         // Behind what the live set was handed where it stands, everything is live.
         let live = self.delivery.handed(&self.channels, key.index, index).unwrap_or(handed);
-        let next = (since != handed).then_some(since.next());
+        let (recovery, next) = match start.recovery(log, oldest) {
+            Some((recovery, next)) => (Some(recovery), next),
+            // Nothing that it is to get anyway is left out for it.
+            None if let Start::Last(n) = start => {
+                (None, Some(last(live, n).max(oldest).min(handed.next())))
+            }
+            None => (None, None),
+        };
         #[cfg(test)]
-        let next = next.filter(|_| !(is_there && RecoveryFault::Unmoved.is_present()));
-        Joined { standing: standing(live.max(since), Some(Ok(()))), next }
+        let next = RecoveryFault::misplace(next, is_there, log.first());
+        let seq = next.map_or(handed, |next| live.max(Seq(next.0 - 1)));
+        let standing = Standing { seq, epoch: log.epoch(), oldest, recovery };
+        Joined { standing, next: next.filter(|next| *next != handed.next()) }
     }
 
     /// Makes a connection a member of a channel. Returns what the live set was handed there.

@@ -14,8 +14,8 @@ impl Parts {
                 let seq = self.core.publish(&publication);
                 self.core.links.answer(from, Notice::Published { id, seq });
             }
-            Request::Join { name, channel, token, since, is_fresh, address, followers } => {
-                let (key, wanted) = ((channel, token), (since, is_fresh, followers));
+            Request::Join { name, channel, token, wanted, address } => {
+                let key = (channel, token);
                 let answer = channels.handle_join(cx, from, &name, key, wanted, address);
                 links.answer(from, answer);
             }

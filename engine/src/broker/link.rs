@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use super::channel::{Channels, Readiness};
+use super::channel::{Channels, Readiness, Start};
 use super::context::Context;
 use super::patterns::Patterns;
 use super::shard_messages::{Lanes, Notice, Request};
 use crate::limits::{LANE_CREDITS, per_lane};
 use crate::telemetry::Count;
-use crate::types::{ChannelIndex, ChannelName, Epoch, JoinToken, Seq, ShardId};
+use crate::types::{ChannelIndex, ChannelName, JoinToken, ShardId};
 
 /// A shard's side of its lanes.
 #[derive(Debug)]
@@ -80,15 +80,15 @@ impl Links {
         self.answers.push_back((to, notice));
     }
 
-    /// Makes sure that the home serves this shard, from `since` on if the log starts later.
-    /// Returns whether it does already.
+    /// Makes sure that the home serves this shard, and has sent what a subscriber needs that begins
+    /// there. Returns whether it does already.
     pub(super) fn prepare(
         &mut self,
         channels: &mut Channels,
         index: ChannelIndex,
-        since: Option<(Epoch, Seq)>,
+        start: Start,
     ) -> bool {
-        let readiness = channels.prepare(index, since);
+        let readiness = channels.prepare(index, start);
         if readiness == Readiness::MustJoin {
             self.join(channels, index);
         }

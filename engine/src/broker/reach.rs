@@ -1,5 +1,6 @@
 //! Channels that clients have by patterns: how their subscribers become members, and leave.
 
+use super::channel::Start;
 use super::core::Core;
 use super::pattern_set::PatternKey;
 use super::shard_messages::{Joined, Lanes};
@@ -74,7 +75,7 @@ impl Core {
     pub(super) fn handle_appeared(&mut self, from: ShardId, name: ChannelName) {
         let Core { cx, channels, links, .. } = self;
         if let Ok(index) = channels.find_or_add(cx, &name, None) {
-            links.prepare(channels, index, None);
+            links.prepare(channels, index, Start::Live);
             return;
         }
         links.decline(from, name.clone());
@@ -98,7 +99,7 @@ impl Core {
         }
         self.reach(index, None);
         if self.channels.must_stay(index) {
-            self.links.prepare(&mut self.channels, index, None);
+            self.links.prepare(&mut self.channels, index, Start::Live);
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 
-use crate::types::{Epoch, Seq};
+use super::channel::Start;
+use crate::types::Seq;
 
 /// What is wrong about where they go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,10 @@ pub(super) enum RecoveryFault {
     StateAtHead,
     /// Positions of a list are taken for those of other channels.
     Crossed,
+    /// What a log does not have any more is not told.
+    Silent,
+    /// Of the last messages the oldest is missing.
+    Short,
 }
 
 thread_local! {
@@ -30,10 +35,23 @@ impl RecoveryFault {
         PRESENT.get() == Some(self)
     }
 
-    /// The position of a state; that of the newest message if so broken.
-    pub(super) fn skip(since: Option<(Epoch, Seq)>, head: Seq) -> Option<(Epoch, Seq)> {
-        let is_broken = RecoveryFault::StateAtHead.is_present();
-        since.map(|(epoch, seq)| (epoch, if is_broken { head } else { seq }))
+    /// Where a subscription with a state begins; at the newest message if so broken.
+    pub(super) fn skip(start: Start, head: Seq) -> Start {
+        match start {
+            Start::Since { epoch, whole, .. } if RecoveryFault::StateAtHead.is_present() => {
+                Start::Since { epoch, seq: head, whole }
+            }
+            start => start,
+        }
+    }
+
+    /// Where a subscription goes on.
+    pub(super) fn misplace(next: Option<Seq>, is_there: bool, first: Seq) -> Option<Seq> {
+        match PRESENT.get() {
+            Some(RecoveryFault::Unmoved) => next.filter(|_| !is_there),
+            Some(RecoveryFault::Silent) => next.map(|next| next.max(first)),
+            _ => next,
+        }
     }
 
     /// Positions of a list, those of other channels if so broken.

@@ -61,14 +61,10 @@ pub enum Request {
         channel: ChannelIndex,
         /// The sender's current attempt, echoed likewise: others are stale.
         token: JoinToken,
-        /// Send the log from this position on as backlog.
-        since: Option<Seq>,
-        /// The sender has nothing of what an earlier join has brought that it did not wait for.
-        is_fresh: bool,
+        /// What it is to be sent.
+        wanted: Wanted,
         /// Whose subscription made it there, unless it is the engine's own.
         address: Option<AddressGroup>,
-        /// Its subscribers that follow the channel's context, up to as many as count.
-        followers: u32,
     },
     /// The sender has no subscribers any more. Answered by [`Notice::Left`].
     Leave {
@@ -234,6 +230,19 @@ impl Notice {
             _ => 0,
         }
     }
+}
+
+/// What a shard that joins a channel is to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// The log from this position on as backlog.
+    pub since: Option<Seq>,
+    /// At least so many messages up to its head.
+    pub last: u64,
+    /// The shard has nothing of what an earlier join has brought that it did not wait for.
+    pub is_fresh: bool,
+    /// Its subscribers that follow the channel's context, up to as many as count.
+    pub followers: u32,
 }
 
 /// A channel's log as a join finds it.

@@ -123,22 +123,37 @@ pub struct Standing {
     pub oldest: Seq,
     /// For a subscription with `since`, whether what was missed follows.
     #[serde(flatten, serialize_with = "recovery")]
-    pub recovery: Option<Result<(), NotRecovered>>,
+    pub recovery: Option<Recovery>,
 }
 
-fn recovery<S: Serializer>(
-    recovery: &Option<Result<(), NotRecovered>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+/// What a client gets of the messages that it missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// All of them.
+    Whole,
+    /// Those that there still are.
+    Partial(NotRecovered),
+    /// None.
+    None(NotRecovered),
+}
+
+fn recovery<S: Serializer>(recovery: &Option<Recovery>, serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
-    struct Recovery {
+    struct Members {
         #[serde(skip_serializing_if = "Option::is_none")]
         recovered: Option<bool>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        partial: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<NotRecovered>,
     }
-    let recovered = recovery.map(|recovery| recovery.is_ok());
-    Recovery { recovered, reason: recovery.and_then(Result::err) }.serialize(serializer)
+    let (partial, reason) = match *recovery {
+        Some(Recovery::Partial(reason)) => (Some(true), Some(reason)),
+        Some(Recovery::None(reason)) => (None, Some(reason)),
+        Some(Recovery::Whole) | None => (None, None),
+    };
+    let recovered = recovery.map(|recovery| recovery == Recovery::Whole);
+    Members { recovered, partial, reason }.serialize(serializer)
 }
 
 #[derive(Serialize)]

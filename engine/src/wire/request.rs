@@ -32,6 +32,10 @@ pub enum Request {
         channels: Channels,
         /// The positions to recover from.
         since: Positions,
+        /// Whether to begin live where not everything since then is there.
+        all_or_nothing: bool,
+        /// How many older messages to begin with where there is no position.
+        last: u64,
         /// Whether to be told who is there.
         presence: bool,
         /// Whether it begins with the channel's state.
@@ -150,6 +154,12 @@ pub enum RequestError {
     /// `presence` is neither true nor false.
     #[error("Presence must be true or false")]
     InvalidPresence,
+    /// `all_or_nothing` is neither true nor false.
+    #[error("All_or_nothing must be true or false")]
+    InvalidAllOrNothing,
+    /// `last` is not a number of messages.
+    #[error("Last must be a number of messages")]
+    InvalidLast,
     /// A request for history whose range cannot be.
     #[error(
         "Range must be since {{\"epoch\":string,\"seq\":number}}, limit 1 to {HISTORY_MESSAGES} \
@@ -179,6 +189,8 @@ impl RequestError {
             | RequestError::InvalidSince
             | RequestError::ForeignSince
             | RequestError::InvalidPresence
+            | RequestError::InvalidAllOrNothing
+            | RequestError::InvalidLast
             | RequestError::InvalidState
             | RequestError::InvalidRange => ErrorCode::InvalidRequest,
         }
@@ -300,12 +312,14 @@ fn pattern(message: &Inbound<'_>) -> Result<Option<Box<str>>, RequestError> {
 }
 
 fn subscribe(message: &Inbound<'_>) -> Result<Request, RequestError> {
-    let [presence, state] = data(message, &["presence", "state"]);
+    let [all_or_nothing, last, presence, state] =
+        data(message, &["all_or_nothing", "last", "presence", "state"]);
     let flag = |value: Option<&RawValue>, fault| match value.map(RawValue::get) {
         Some("true") => Ok(true),
         Some("false") | None => Ok(false),
         Some(_) => Err(fault),
     };
+    let all_or_nothing = flag(all_or_nothing, RequestError::InvalidAllOrNothing)?;
     let presence = flag(presence, RequestError::InvalidPresence)?;
     let state = flag(state, RequestError::InvalidState)?;
     match pattern(message)? {
@@ -315,9 +329,13 @@ fn subscribe(message: &Inbound<'_>) -> Result<Request, RequestError> {
     }
     let (channels, since) = channels(message)?;
     let since = Positions::parse(since, &channels)?;
+    let last = last.map_or(Ok(0), |last| serde_json::from_str(last.get()));
+    let last = last.map_err(|_| RequestError::InvalidLast)?;
     match channels {
         Channels::Many(_) if state => Err(RequestError::InvalidState),
-        channels => Ok(Request::Subscribe { channels, since, presence, state }),
+        channels => {
+            Ok(Request::Subscribe { channels, since, all_or_nothing, last, presence, state })
+        }
     }
 }
 

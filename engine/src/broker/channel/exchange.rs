@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use super::replica::oldest;
 use super::retention::Retention;
+use super::subscription_start::last;
 use super::{Channel, Log, Role, Table, shard_done};
 use crate::broker::context::Context;
-use crate::broker::shard_messages::{Joined, Lanes, Notice};
+use crate::broker::shard_messages::{Joined, Lanes, Notice, Wanted};
 use crate::shared_frame::Frame;
 use crate::telemetry::Count;
 use crate::types::{ChannelIndex, Epoch, JoinToken, Seq, ShardId};
@@ -59,13 +60,14 @@ impl Exchange {
         channel: &mut Channel,
         shard: ShardId,
         (key, token): (ChannelIndex, JoinToken),
-        (since, is_fresh, followers): (Option<Seq>, bool, u32),
+        Wanted { since, last: most, is_fresh, followers }: Wanted,
     ) -> Notice {
         let reach = match &channel.role {
             Role::Home(home) => home.reach_of(shard, is_fresh),
             Role::Replica(_) => None,
         };
-        let since = oldest(since, reach);
+        let last = (most > 0).then(|| Seq(last(channel.log.head(), most).0.saturating_sub(1)));
+        let since = oldest(oldest(since, reach), last);
         Exchange::drop_shard(cx, channel, shard, None);
         let (log, seq) = (&channel.log, channel.log.head());
         let backlog = since.map(|since| log.from(since.next()).map(|f| f.for_another()).collect());

@@ -1,7 +1,8 @@
 //! The role of every other shard with subscribers: the channel's home serves it.
 
 use super::log::Log;
-use crate::types::{AddressGroup, Epoch, Seq, ShardId};
+use super::subscription_start::Start;
+use crate::types::{AddressGroup, Seq, ShardId};
 use crate::types::{JoinToken, OperationId};
 
 /// A shard's tie to a channel's home.
@@ -15,6 +16,8 @@ pub(super) struct Replica {
     token: JoinToken,
     /// Oldest position a waiting subscriber asked for.
     since: Option<Seq>,
+    /// Most messages up to the home's head that one asked for.
+    last: u64,
     /// The home's log began at this position when it answered the last join.
     floor: Seq,
     /// Whether it stands in the list of channels whose home must be asked.
@@ -69,6 +72,7 @@ impl Replica {
             state: ReplicaState::Absent,
             token: JoinToken::default(),
             since: None,
+            last: 0,
             floor: Seq(0),
             asked: false,
             parting: false,
@@ -111,14 +115,21 @@ impl Replica {
         std::mem::take(&mut self.waiting)
     }
 
-    /// What a subscriber that asks for `since` needs of the home.
-    pub(super) fn prepare(&mut self, log: &Log, since: Option<(Epoch, Seq)>) -> Readiness {
+    /// What a subscriber needs of the home that begins there. `delivered`: what the subscribers
+    /// that are there have.
+    pub(super) fn prepare(&mut self, log: &Log, delivered: Seq, start: Start) -> Readiness {
+        let is_served = matches!(self.state, ReplicaState::Live | ReplicaState::Leaving);
         // The home is asked only for what it may have and this log has not.
-        let reaches = since.is_none_or(|(epoch, since)| {
-            let here = since.next() >= log.first() && since <= log.head();
-            here || since.next() < self.floor || epoch != log.epoch()
+        let (first, last) = match start {
+            // How far the home is now is not known here.
+            Start::Last(n) if !is_served && !self.resumes => (None, n),
+            _ => (start.needs(log, delivered, self.floor), 0),
+        };
+        let reaches = first.is_none_or(|first| {
+            let here = log.first().0..=log.head().next().0;
+            here.contains(&first.0)
         });
-        let since = since.map(|(_, seq)| seq);
+        let since = first.map(|first| Seq(first.0.saturating_sub(1)));
         match self.state {
             ReplicaState::Live if reaches => return Readiness::Live,
             ReplicaState::Leaving if reaches => {
@@ -127,12 +138,16 @@ impl Replica {
                 return Readiness::Live;
             }
             // What is here already says nothing: the join may leave a hole behind it.
-            ReplicaState::Joining if since.is_none_or(|a| self.since.is_some_and(|b| b <= a)) => {
+            ReplicaState::Joining
+                if last <= self.last
+                    && since.is_none_or(|a| self.since.is_some_and(|b| b <= a)) =>
+            {
                 return Readiness::Waiting;
             }
             _ => {}
         }
         self.since = oldest(self.since, since);
+        self.last = self.last.max(last);
         Readiness::MustJoin
     }
 
@@ -156,10 +171,11 @@ impl Replica {
         !std::mem::replace(&mut self.asked, true)
     }
 
-    /// The current join, and from which position on it asks for the log. `live` is the head where
-    /// subscribers are live: they must not miss what is published between two joins.
-    pub(super) fn join(&self, live: Option<Seq>) -> (JoinToken, Option<Seq>) {
-        (self.token, oldest(self.since, live))
+    /// The current join, and from which position on it asks for the log, and for how many messages
+    /// up to its head. `live` is the head where subscribers are live: they must not miss what is
+    /// published between two joins.
+    pub(super) fn join(&self, live: Option<Seq>) -> (JoinToken, Option<Seq>, u64) {
+        (self.token, oldest(self.since, live), self.last)
     }
 
     /// Whether the home has to be told of so many followers of its context: a join does.
@@ -210,7 +226,8 @@ impl Replica {
     /// The home serves it from now on; the home's log starts at `floor`.
     pub(super) fn joined(&mut self, floor: Seq) {
         self.become_state(ReplicaState::Live);
-        (self.resumes, self.since, self.floor) = (false, None, floor);
+        (self.resumes, self.floor) = (false, floor);
+        (self.since, self.last) = (None, 0);
     }
 }
 

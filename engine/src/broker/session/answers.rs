@@ -14,7 +14,7 @@ use crate::types::{
     PublishError, Seq,
 };
 use crate::wire::frame::{self, Opcode};
-use crate::wire::reply::{self, ReconnectAdvice, Standing, Welcome};
+use crate::wire::reply::{self, ReconnectAdvice, Recovery, Standing, Welcome};
 
 fn speaks_envelope(core: &Core, key: ConnectionKey) -> bool {
     matches!(core.settings(key).protocol, Protocol::Envelope)
@@ -186,7 +186,7 @@ pub(super) fn subscribed(core: &mut Core, key: ConnectionKey, order: &Order, joi
             }
         };
     };
-    let is_whole = joined.standing.recovery == Some(Ok(()));
+    let is_whole = joined.standing.recovery == Some(Recovery::Whole);
     let state = match &order.state {
         WantedState::Absent => Some(None),
         WantedState::Found(state) if is_whole => Some(Some(&**state)),

@@ -76,19 +76,19 @@ pub(super) fn take_effect(
     if !core.connections.is_open(key) {
         return false;
     }
-    let since = order.names.iter().map(|name| order.position(name));
+    let starts = order.names.iter().map(|name| order.start(name));
     #[cfg(test)]
-    let since = RecoveryFault::cross(since);
-    let named = channels.iter().zip(since);
-    let subscribe = |(&index, since)| {
+    let starts = RecoveryFault::cross(starts);
+    let starts = channels.iter().zip(starts);
+    let subscribe = |(&index, start)| {
         #[cfg(test)]
-        let since = match order.found_state() {
-            Some(_) => RecoveryFault::skip(since, core.channels.log(index).head()),
-            None => since,
+        let start = match order.found_state() {
+            Some(_) => RecoveryFault::skip(start, core.channels.log(index).head()),
+            None => start,
         };
-        core.subscribe(key, index, since)
+        core.subscribe(key, index, start)
     };
-    let joined: Vec<Joined> = named.map(subscribe).collect();
+    let joined: Vec<Joined> = starts.map(subscribe).collect();
     answers::subscribed(core, key, order, &joined);
     core.delivery.charge(&mut core.cx, key);
     for (&index, joined) in channels.iter().zip(&joined) {

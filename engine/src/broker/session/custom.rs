@@ -8,6 +8,7 @@ use super::answers::text_frame;
 use super::auth::Authentication;
 use super::operations::Operations;
 use super::order::{Action, Order};
+use crate::broker::channel::Start;
 use crate::broker::connection::CloseReason;
 use crate::broker::core::Core;
 use crate::config::{ClientRequest, Protocol, SessionProtocol};
@@ -143,7 +144,7 @@ impl CustomSessions {
         let name = channel_of(protocol, core.connections[key].service());
         if let Ok(channel) = core.channels.find_or_add(&mut core.cx, &name, None) {
             core.channels.hold(channel);
-            core.links.prepare(&mut core.channels, channel, None);
+            core.links.prepare(&mut core.channels, channel, Start::Live);
             self.filters.insert(key.index, Filter { key, text: text.into(), channel });
         }
     }

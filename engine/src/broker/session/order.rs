@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::broker::channel::Start;
 use crate::broker::connection::CloseReason;
 use crate::broker::pattern_set::PatternKey;
 use crate::types::{ChannelName, ChannelRefusal, Epoch, ErrorCode, Seq, StateDocument};
@@ -25,6 +26,10 @@ pub(super) struct Order {
     pub(super) action: Action,
     /// The positions from which subscriptions go on.
     pub(super) since: Positions,
+    /// They go on live, unless everything since then is there.
+    pub(super) all_or_nothing: bool,
+    /// How many older messages those without a position begin with.
+    pub(super) last: u64,
     /// What the channels of a pattern begin with, where it is about one.
     pub(super) pattern: Option<PatternKey>,
     /// Whether the client is to be told who is there.
@@ -58,6 +63,8 @@ impl Order {
             refusal: None,
             action,
             since: Positions::default(),
+            all_or_nothing: false,
+            last: 0,
             pattern: None,
             presence: false,
             state: WantedState::None,
@@ -95,11 +102,20 @@ impl Order {
         order
     }
 
-    /// The position from which a subscription goes on.
-    pub(super) fn position(&self, name: &ChannelName) -> Option<(Epoch, Seq)> {
+    /// Where a subscription begins.
+    pub(super) fn start(&self, name: &ChannelName) -> Start {
         if let Some(state) = self.found_state() {
-            return Some((state.epoch, state.seq));
+            return Start::Since { epoch: state.epoch, seq: state.seq, whole: true };
         }
+        match (self.position(name), self.last) {
+            (Some((epoch, seq)), _) => Start::Since { epoch, seq, whole: self.all_or_nothing },
+            (None, 0) => Start::Live,
+            (None, last) => Start::Last(last),
+        }
+    }
+
+    /// The position that the client has in a channel.
+    fn position(&self, name: &ChannelName) -> Option<(Epoch, Seq)> {
         let since = self.since.get(name.as_str())?;
         // A text that no epoch of ours has is an epoch of no log.
         Some((since.epoch.unwrap_or(Epoch(0)), since.seq))

@@ -254,7 +254,7 @@ impl World {
 
     fn subscribe(&mut self, client: usize, id: u64, channel: usize, name: &str) -> String {
         let form = self.rng.u8(..6);
-        let mut order = Order::Subscribe { channels: vec![(channel, None)], list: false };
+        let mut order = Order::subscribe(vec![(channel, None)], false);
         let text = match form {
             0 => format!(
                 r#"{{"id":"{id}","type":"event","event":"subscribe","data":{{"room":"{name}"}}}}"#
@@ -264,7 +264,7 @@ impl World {
                 let channels = self.some_channels(client);
                 let names = self.names(&channels);
                 let channels = channels.into_iter().map(|channel| (channel, None)).collect();
-                order = Order::Subscribe { channels, list: true };
+                order = Order::subscribe(channels, true);
                 format!(r#"{{"id":"{id}","type":"subscribe","data":{{"channels":{names}}}}}"#)
             }
             3 => {
@@ -274,7 +274,7 @@ impl World {
             _ => {
                 let (epoch, seq) = self.truth.position(&mut self.rng, channel);
                 let since = Some((epoch.clone(), seq));
-                order = Order::Subscribe { channels: vec![(channel, since)], list: false };
+                order = Order::subscribe(vec![(channel, since)], false);
                 format!(
                     r#"{{"id":"{id}","type":"request","event":"subscribe","data":
                     {{"channel":"{name}","since":{{"epoch":"{epoch}","seq":{seq}}}}}}}"#

@@ -3,7 +3,7 @@
 
 pub(super) mod attendance;
 mod by_patterns;
-mod confirmed;
+pub(super) mod confirmed;
 mod promised;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -86,6 +86,8 @@ pub(super) struct Client {
     pub(super) forbidden: u64,
     pub(super) too_fast: u64,
     pub(super) not_recovered: u64,
+    /// Those of them that got a part.
+    pub(super) partial: u64,
     /// Subscriptions that went on elsewhere.
     pub(super) returned: u64,
     pub(super) inflater: Option<ClientInflater>,
@@ -113,7 +115,7 @@ impl Client {
 
     pub(super) fn subscribes(&mut self, id: u64, channels: &[usize]) {
         let channels = channels.iter().map(|channel| (*channel, None)).collect();
-        self.orders.push_back((id, Order::Subscribe { channels, list: true }));
+        self.orders.push_back((id, Order::subscribe(channels, true)));
     }
 
     /// Takes bytes of the stream and judges every whole message in it.

@@ -222,6 +222,7 @@ impl World {
         }
         if self.plan.returns {
             tally.insert("returned", sum(|client| client.returned));
+            tally.insert("partial", sum(|client| client.partial));
         }
         if self.plan.states {
             tally.insert("states", sum(|client| client.states));

@@ -13,6 +13,10 @@ pub(super) enum Order {
     Subscribe {
         channels: Vec<(usize, Option<Position>)>,
         list: bool,
+        /// From there only if nothing of it is gone.
+        whole: bool,
+        /// With so many older messages, where it does not say.
+        last: u64,
     },
     /// With the time when it was said, and the head of each channel then.
     Unsubscribe {
@@ -37,4 +41,11 @@ pub(super) struct HistoryOrder {
     pub(super) reverse: bool,
     /// The channel's head when it was said.
     pub(super) head: u64,
+}
+
+impl Order {
+    /// To channels, from where it says.
+    pub(super) fn subscribe(channels: Vec<(usize, Option<Position>)>, list: bool) -> Order {
+        Order::Subscribe { channels, list, whole: false, last: 0 }
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::client::confirmed::Wanted;
 use super::order::{Order, Position};
 use super::plan::{Plan, Sabotage};
 use super::truth::Truth;
@@ -103,7 +104,7 @@ impl Client {
                 Some((epoch.to_owned(), as_of))
             }
             // What came after it is gone, or the client was further.
-            (None, None) if data["reason"] == "retention" => {
+            (None, None) if data["reason"] == "retention" && data["partial"].is_null() => {
                 Some((data["epoch"].as_str().unwrap().to_owned(), 0))
             }
             (None, None) => {
@@ -116,7 +117,9 @@ impl Client {
             }
             _ => panic!("{value}"),
         };
-        self.confirmed(channel, position.as_ref(), data, truth);
+        // What comes behind a state comes whole, or without it.
+        let whole = data["partial"].is_null();
+        self.confirmed(channel, &Wanted { since: position, whole, last: 0 }, data, truth);
     }
 }
 

@@ -61,7 +61,7 @@ fn an_accepted_token_is_answered_with_its_user() {
     assert_eq!(value["data"], data);
 }
 
-fn standing(recovery: Option<Result<(), NotRecovered>>) -> Standing {
+fn standing(recovery: Option<Recovery>) -> Standing {
     Standing { seq: Seq(7), epoch: Epoch(0xab), oldest: Seq(3), recovery }
 }
 
@@ -82,7 +82,7 @@ fn a_confirmation_may_carry_the_channels_state() {
     };
     let write = |state| {
         let mut out = Vec::new();
-        let standing = standing(Some(Ok(())));
+        let standing = standing(Some(Recovery::Whole));
         let message = subscribed(&channel, standing, Some(state));
         Encoder::default().write(STAMP, None, &message, &mut out);
         String::from_utf8(out[4..].to_vec()).unwrap()
@@ -107,14 +107,16 @@ fn a_confirmation_carries_the_channels_position() {
         document
     };
     assert_eq!(confirm(None), with(json!({})));
-    assert_eq!(confirm(Some(Ok(()))), with(json!({"recovered": true})));
+    assert_eq!(confirm(Some(Recovery::Whole)), with(json!({"recovered": true})));
     for (reason, text) in [
         (NotRecovered::Restart, "restart"),
         (NotRecovered::Retention, "retention"),
         (NotRecovered::Ahead, "ahead"),
     ] {
         let expected = with(json!({"recovered": false, "reason": text}));
-        assert_eq!(confirm(Some(Err(reason))), expected);
+        assert_eq!(confirm(Some(Recovery::None(reason))), expected);
+        let expected = with(json!({"recovered": false, "partial": true, "reason": text}));
+        assert_eq!(confirm(Some(Recovery::Partial(reason))), expected);
     }
 }
 
@@ -145,7 +147,7 @@ fn lists_are_confirmed_with_what_failed() {
         json!({"status": status, "channels": ["a", "b"],
                "failed": {"x\"": "FORBIDDEN", "": "INVALID_CHANNEL"}})
     };
-    let begin = [standing(None), standing(Some(Ok(())))];
+    let begin = [standing(None), standing(Some(Recovery::Whole))];
     let value = written(None, &listed(&channels, &failed, Some(&begin)));
     let mut subscribed = data("subscribed");
     subscribed["positions"] =

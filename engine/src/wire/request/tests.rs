@@ -304,3 +304,23 @@ fn a_subscription_to_a_single_channel_may_begin_with_its_state() {
         assert_eq!(state(bad), Err(RequestError::InvalidState), "{bad}");
     }
 }
+
+#[test]
+fn a_subscription_may_begin_with_older_messages_or_want_all_or_nothing() {
+    let begin = |more: &str| {
+        let parsed = parse(&request("subscribe", &format!(r#"{{"channel":"a"{more}}}"#)));
+        parsed.map(|request| match request {
+            Request::Subscribe { all_or_nothing, last, .. } => (all_or_nothing, last),
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(begin(""), Ok((false, 0)));
+    assert_eq!(begin(r#","last":7,"all_or_nothing":true"#), Ok((true, 7)));
+    assert_eq!(begin(r#","last":null,"all_or_nothing":null"#), Ok((false, 0)));
+    for bad in [r#""7""#, "-1", "1.5", "[]"] {
+        assert_eq!(begin(&format!(r#","last":{bad}"#)), Err(RequestError::InvalidLast), "{bad}");
+    }
+    let refused = begin(r#","all_or_nothing":1"#).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::InvalidRequest);
+    assert_eq!(refused.to_string(), "All_or_nothing must be true or false");
+}

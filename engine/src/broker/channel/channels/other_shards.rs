@@ -2,13 +2,12 @@
 
 use super::{Channels, Exchange, Role};
 use crate::broker::channel::replica::{Readiness, Replica, ReplicaState};
+use crate::broker::channel::subscription_start::Start;
 use crate::broker::channel::unpublished::Maker;
 use crate::broker::context::Context;
-use crate::broker::shard_messages::{Joined, Lanes, Notice, Request};
+use crate::broker::shard_messages::{Joined, Lanes, Notice, Request, Wanted};
 use crate::shared_frame::Frame;
-use crate::types::{
-    AddressGroup, ChannelIndex, ChannelName, Epoch, JoinToken, OperationId, Seq, ShardId,
-};
+use crate::types::{AddressGroup, ChannelIndex, ChannelName, JoinToken, OperationId, Seq, ShardId};
 
 impl Channels {
     /// Takes in a shard with subscribers, and answers it.
@@ -18,7 +17,7 @@ impl Channels {
         from: ShardId,
         name: &ChannelName,
         (channel, token): (ChannelIndex, JoinToken),
-        wanted: (Option<Seq>, bool, u32),
+        wanted: Wanted,
         address: Option<AddressGroup>,
     ) -> Notice {
         let maker = address.map(|address| Maker { connection: None, address });
@@ -154,16 +153,14 @@ impl Channels {
         matches!(role, Some(Role::Replica(replica)) if is_meant(replica))
     }
 
-    /// What a subscriber that asks for `since` needs of the channel's home.
-    pub(in crate::broker) fn prepare(
-        &mut self,
-        index: ChannelIndex,
-        since: Option<(Epoch, Seq)>,
-    ) -> Readiness {
+    /// What a subscriber that begins there needs of the channel's home.
+    pub(in crate::broker) fn prepare(&mut self, index: ChannelIndex, start: Start) -> Readiness {
         let channel = &mut self.table[index];
         match &mut channel.role {
             Role::Home(_) => Readiness::Live,
-            Role::Replica(replica) => replica.prepare(&channel.log, since),
+            Role::Replica(replica) => {
+                replica.prepare(&channel.log, channel.live.delivered(), start)
+            }
         }
     }
 
@@ -201,7 +198,7 @@ impl Channels {
         let Role::Replica(replica) = &channel.role else { return None };
         let name = channel.name.clone();
         let live = (!channel.live.is_empty()).then_some(channel.log.head());
-        let (token, since) = replica.join(live);
+        let (token, since, last) = replica.join(live);
         let address = replica.address;
         match replica.state() {
             ReplicaState::Absent | ReplicaState::Live => None,
@@ -212,7 +209,8 @@ impl Channels {
             ReplicaState::Joining => {
                 let (is_fresh, followers) = (!replica.resumes(), channel.followers_to_tell());
                 let channel = index;
-                Some(Request::Join { name, channel, token, since, is_fresh, address, followers })
+                let wanted = Wanted { since, last, is_fresh, followers };
+                Some(Request::Join { name, channel, token, wanted, address })
             }
         }
     }

@@ -43,7 +43,7 @@ impl Operations {
         let (key, entry) = (*key, self.all.vacant_entry());
         let id = OperationId(entry.key() as u32);
         for (&index, name) in channels.iter().zip(&order.names) {
-            if !core.links.prepare(&mut core.channels, index, order.position(name)) {
+            if !core.links.prepare(&mut core.channels, index, order.start(name)) {
                 core.channels.wait(index, id);
                 *waiting += 1;
             }

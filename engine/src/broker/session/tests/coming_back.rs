@@ -117,11 +117,9 @@ fn a_subscriber_may_go_on_elsewhere() {
         assert_eq!((&told["recovered"], &told["seq"]), (&json!(true), &json!(3)), "{told}");
         assert_eq!((&told["oldest"], events), (&json!(1), seqs));
     }
-    for bad in [json!({"epoch": since["epoch"], "seq": 4}), json!({"epoch": "0", "seq": 0})] {
-        let (told, events) = rig.back(&bad);
-        assert_eq!((&told["recovered"], &told["seq"]), (&json!(false), &json!(3)), "{told}");
-        assert_eq!(events, Vec::<u64>::new());
-    }
+    let (told, events) = rig.back(&json!({"epoch": since["epoch"], "seq": 4}));
+    assert_eq!((&told["recovered"], &told["seq"]), (&json!(false), &json!(3)), "{told}");
+    assert_eq!((&told["reason"], events), (&json!("ahead"), vec![]));
     // Still one subscription, which goes on.
     rig.publish("news");
     assert_eq!(rig.hear().iter().filter_map(|m| m["seq"].as_u64()).collect::<Vec<_>>(), [4]);
@@ -141,7 +139,7 @@ fn a_list_goes_on_in_each_of_its_channels() {
     let positions = &confirmed["data"]["positions"];
     let epoch = &positions["a"]["epoch"];
     assert_eq!(positions["b"], json!({"seq": 2, "epoch": epoch, "oldest": 1}));
-    let since = json!({"a": {"epoch": epoch, "seq": 1}, "c": {"epoch": "0", "seq": 1}});
+    let since = json!({"a": {"epoch": epoch, "seq": 1}, "c": {"epoch": epoch, "seq": 9}});
     let data = json!({"channels": ["a", "b", "c"], "since": since});
     rig.say(&json!({"id": "t", "type": "subscribe", "data": data}));
     let heard = rig.hear();
@@ -150,9 +148,60 @@ fn a_list_goes_on_in_each_of_its_channels() {
     assert!(positions["b"].get("recovered").is_none(), "{positions}");
     assert_eq!(
         (&positions["c"]["recovered"], &positions["c"]["reason"]),
-        (&json!(false), &json!("restart"))
+        (&json!(false), &json!("ahead"))
     );
     let events: Vec<_> =
         heard.iter().filter_map(|m| Some((m["room"].as_str()?, m["seq"].as_u64()?))).collect();
     assert_eq!(events, [("a", 2)]);
+}
+
+#[test]
+fn what_a_log_still_has_follows_behind_a_gap() {
+    let mut rig = rig(100);
+    let since = rig.left();
+    rig.wait(AGE / 2);
+    rig.publish("news");
+    rig.publish("news");
+    rig.wait(2 * AGE / 3);
+    let behind = json!({"epoch": since["epoch"], "seq": 1});
+    rig.say(&json!({"id": "b", "type": "subscribe", "data": {"channel": "news", "since": behind}}));
+    let heard = rig.hear();
+    let told = &heard[0]["data"];
+    assert_eq!((&told["recovered"], &told["partial"]), (&json!(false), &json!(true)), "{told}");
+    assert_eq!(
+        (&told["reason"], &told["oldest"], &told["seq"]),
+        (&json!("retention"), &json!(3), &json!(4))
+    );
+    let gap = &heard[1]["data"];
+    assert_eq!((&gap["from_seq"], &gap["to_seq"]), (&json!(2), &json!(2)), "{gap}");
+    assert_eq!(heard[2..].iter().filter_map(|m| m["seq"].as_u64()).collect::<Vec<_>>(), [3, 4]);
+    let data = json!({"channel": "news", "since": behind, "all_or_nothing": true});
+    rig.say(&json!({"id": "b", "type": "subscribe", "data": data}));
+    let heard = rig.hear();
+    assert_eq!((&heard[0]["data"]["recovered"], heard.len()), (&json!(false), 1));
+    assert!(heard[0]["data"].get("partial").is_none());
+    // Of another epoch everything is new.
+    let (told, events) = rig.back(&json!({"epoch": "0123456789abcdef", "seq": 9}));
+    assert_eq!((&told["reason"], &told["partial"]), (&json!("restart"), &json!(true)));
+    assert_eq!(events, [3, 4]);
+}
+
+#[test]
+fn a_newcomer_may_begin_with_the_last_messages() {
+    let mut rig = rig(100);
+    for _ in 0..5 {
+        rig.publish("news");
+    }
+    rig.hear();
+    for (last, seqs) in [(2, vec![4, 5]), (0, vec![]), (100, vec![1, 2, 3, 4, 5]), (1, vec![5])] {
+        let data = json!({"channel": "news", "last": last});
+        rig.say(&json!({"id": "l", "type": "subscribe", "data": data}));
+        let heard = rig.hear();
+        let told = heard.iter().find(|m| m["correlation_id"] == "l").unwrap();
+        assert_eq!((&told["data"]["seq"], told["data"].get("recovered")), (&json!(5), None));
+        let events: Vec<_> = heard.iter().filter_map(|m| m["seq"].as_u64()).collect();
+        assert_eq!(events, seqs);
+    }
+    rig.publish("news");
+    assert_eq!(rig.hear().iter().filter_map(|m| m["seq"].as_u64()).collect::<Vec<_>>(), [6]);
 }

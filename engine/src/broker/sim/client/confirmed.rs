@@ -6,22 +6,30 @@ use super::{Belief, Client};
 use crate::broker::sim::order::{Order, Position};
 use crate::broker::sim::truth::Truth;
 
+/// Where a client has asked to begin.
+pub(in crate::broker::sim) struct Wanted {
+    pub(in crate::broker::sim) since: Option<Position>,
+    pub(in crate::broker::sim) whole: bool,
+    pub(in crate::broker::sim) last: u64,
+}
+
 impl Client {
     pub(super) fn subscribed(&mut self, value: &Value, truth: &Truth) {
         if value["data"]["pattern"].is_string() {
             return self.has_pattern(value, truth);
         }
-        let (channels, list) = match self.order(value) {
-            Order::Subscribe { channels, list } => (channels, list),
+        let (channels, list, whole, last) = match self.order(value) {
+            Order::Subscribe { channels, list, whole, last } => (channels, list, whole, last),
             Order::SubscribeWithState(order) => return self.with_state(order, value, truth),
             other => panic!("{value} to {other:?}"),
         };
+        let start = |since| Wanted { since, whole, last };
         let data = &value["data"];
         assert_eq!(data["status"], "subscribed");
         if !list {
-            let (channel, since) = &channels[0];
-            assert_eq!(data["channel"], truth.name(*channel));
-            return self.confirmed(*channel, since.as_ref(), data, truth);
+            let (channel, since) = channels.into_iter().next().unwrap();
+            assert_eq!(data["channel"], truth.name(channel));
+            return self.confirmed(channel, &start(since), data, truth);
         }
         let failed = data["failed"].as_object().unwrap();
         let forbidden = failed.values().filter(|code| *code == "FORBIDDEN").count();
@@ -35,7 +43,7 @@ impl Client {
         for (channel, since) in channels {
             let name = truth.name(channel);
             if !failed.contains_key(name) {
-                self.confirmed(channel, since.as_ref(), &positions[name], truth);
+                self.confirmed(channel, &start(since), &positions[name], truth);
             }
         }
     }
@@ -43,7 +51,7 @@ impl Client {
     pub(in crate::broker::sim) fn confirmed(
         &mut self,
         channel: usize,
-        since: Option<&Position>,
+        wanted: &Wanted,
         told: &Value,
         truth: &Truth,
     ) {
@@ -57,33 +65,82 @@ impl Client {
         if self.named.insert(channel) {
             self.check_by_pattern(channel, told);
         }
-        let recovered = told["recovered"].as_bool();
-        assert_eq!(recovered.is_some(), since.is_some(), "{told}");
-        if let (Some((epoch, since)), Some(true)) = (since, recovered) {
-            assert_eq!(truth.life(channel, epoch), life);
-            assert!(*since <= seq && oldest <= since + 1, "from {since}: {told}");
-            let next = since + 1;
-            let recovering = next != seq + 1;
-            let belief = Belief { life: Some(life), next: Some(next), latest: next, recovering };
-            let before = self.beliefs.insert(channel, belief);
-            self.rosters.remove(&channel);
-            self.returned += u64::from(before.is_some_and(|before| before.next != Some(next)));
+        assert_eq!(told["recovered"].is_boolean(), wanted.since.is_some(), "{told}");
+        let next = match &wanted.since {
+            Some(since) => self.recovers(since, wanted.whole, told, truth),
+            None if wanted.last > 0 => {
+                return self.begins(
+                    channel,
+                    life,
+                    oldest.max((seq + 1).saturating_sub(wanted.last)),
+                );
+            }
+            None => None,
+        };
+        let Some(next) = next else {
+            let next = seq + 1;
+            let fresh = Belief { life: None, next: None, latest: next, recovering: false };
+            // One subscription, confirmed again: it goes on.
+            let belief = self.beliefs.entry(channel).or_insert(fresh);
+            assert_eq!(belief.next.unwrap_or(next), next, "confirmed at another position: {told}");
+            assert_eq!(*belief.life.get_or_insert(life), life);
+            belief.next = Some(next);
             return;
+        };
+        let recovering = next != seq + 1;
+        let belief = Belief { life: Some(life), next: Some(next), latest: next, recovering };
+        let before = self.beliefs.insert(channel, belief);
+        self.rosters.remove(&channel);
+        self.returned += u64::from(before.is_some_and(|before| before.next != Some(next)));
+    }
+
+    /// Where it goes on that has asked for what it missed; `None` if live.
+    fn recovers(
+        &mut self,
+        (epoch, since): &Position,
+        whole: bool,
+        told: &Value,
+        truth: &Truth,
+    ) -> Option<u64> {
+        let [seq, oldest] = ["seq", "oldest"].map(|key| told[key].as_u64().unwrap());
+        let same = *epoch == told["epoch"];
+        if told["recovered"] == true {
+            assert!(same && *since <= seq && oldest <= since + 1, "from {since}: {told}");
+            return Some(since + 1);
         }
-        if let Some((epoch, since)) = since {
-            self.not_recovered += 1;
-            let reason = told["reason"].as_str().unwrap();
-            assert!(matches!(reason, "restart" | "retention" | "ahead"), "{told}");
-            assert!(reason != "ahead" || *since > seq, "{told}");
-            assert_eq!(reason == "restart", *epoch != told["epoch"], "{told}");
-            assert!(reason != "retention" || !truth.roomy, "nothing was dropped: {told}");
+        self.not_recovered += 1;
+        let is_partial = told["partial"] == true;
+        self.partial += u64::from(is_partial);
+        assert!(!(whole && is_partial), "all or nothing: {told}");
+        let reason = told["reason"].as_str().unwrap();
+        assert_eq!(reason == "restart", !same, "{told}");
+        match reason {
+            "restart" => {
+                assert!(whole || is_partial || oldest > seq, "there is something: {told}");
+                is_partial.then_some(oldest)
+            }
+            "retention" => {
+                assert!(!truth.roomy, "nothing was dropped: {told}");
+                assert!(whole || is_partial, "what is there follows: {told}");
+                is_partial.then_some(since + 1)
+            }
+            "ahead" => {
+                assert!(*since > seq && !is_partial, "{told}");
+                None
+            }
+            _ => panic!("{told}"),
         }
-        let next = seq + 1;
-        let fresh = Belief { life: None, next: None, latest: next, recovering: false };
-        // One subscription, confirmed again: it goes on.
+    }
+
+    /// It begins with older messages, and with all that it is to get anyway.
+    fn begins(&mut self, channel: usize, life: usize, next: u64) {
+        let fresh = Belief { life: None, next: Some(next), latest: next, recovering: true };
         let belief = self.beliefs.entry(channel).or_insert(fresh);
-        assert_eq!(belief.next.unwrap_or(next), next, "confirmed at another position: {told}");
         assert_eq!(*belief.life.get_or_insert(life), life);
-        belief.next = Some(next);
+        self.returned += u64::from(belief.next.is_some_and(|before| before > next));
+        belief.next = belief.next.map(|before| before.min(next));
+        belief.latest = belief.latest.min(next);
+        belief.recovering = true;
+        self.rosters.remove(&channel);
     }
 }

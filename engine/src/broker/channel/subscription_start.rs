@@ -1,0 +1,61 @@
+//! Where a subscription is to begin in its channel's log.
+
+use super::log::Log;
+#[cfg(test)]
+use crate::broker::recovery_faults::RecoveryFault;
+use crate::types::{Epoch, Seq};
+use crate::wire::reply::{NotRecovered, Recovery};
+
+/// Where a subscription begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// With what is published from now on.
+    Live,
+    /// Behind a position. `whole`: live, unless everything since then is there.
+    Since { epoch: Epoch, seq: Seq, whole: bool },
+    /// With so many messages before that, as far as there are.
+    Last(u64),
+}
+
+impl Start {
+    /// For one with a position, what a log has for it, whose oldest position is `oldest` at its
+    /// home; and where it goes on, unless live.
+    pub(crate) fn recovery(self, log: &Log, oldest: Seq) -> Option<(Recovery, Option<Seq>)> {
+        let Start::Since { epoch, seq, whole } = self else { return None };
+        let is_partial = !whole;
+        let (why, next) = if epoch != log.epoch() {
+            // Of its own positions none is known: everything is new.
+            let next = (is_partial && oldest <= log.head()).then_some(oldest);
+            (NotRecovered::Restart, next)
+        } else if seq > log.head() {
+            (NotRecovered::Ahead, None)
+        } else if seq.next() < log.first() {
+            // What is gone is told when the log is read.
+            (NotRecovered::Retention, is_partial.then_some(seq.next()))
+        } else {
+            return Some((Recovery::Whole, Some(seq.next())));
+        };
+        Some((next.map_or(Recovery::None(why), |_| Recovery::Partial(why)), next))
+    }
+
+    /// The oldest position that it needs of a log of which all subscribers have everything up to
+    /// `delivered`. Its home's began at `floor` when it was asked last.
+    pub(super) fn needs(self, log: &Log, delivered: Seq, floor: Seq) -> Option<Seq> {
+        let floor = floor.max(Seq(1));
+        match self {
+            Start::Live => None,
+            Start::Since { epoch, seq, whole } => {
+                let first = if epoch == log.epoch() { seq.next() } else { Seq(0) };
+                (first >= floor || !whole).then_some(first.max(floor))
+            }
+            Start::Last(n) => Some(last(delivered, n).max(floor)),
+        }
+    }
+}
+
+/// The oldest of the last `n` positions up to `head`.
+pub(crate) fn last(head: Seq, n: u64) -> Seq {
+    #[cfg(test)]
+    let n = n - u64::from(RecoveryFault::Short.is_present() && n > 1);
+    Seq((head.0 + 1).saturating_sub(n))
+}
