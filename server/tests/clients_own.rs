@@ -244,6 +244,14 @@ fn javascript_clients_renew_their_tokens_on_the_way() {
 }
 
 #[test]
+fn the_order_book_is_the_same_for_who_opens_early_and_late() {
+    // The log is shorter than the book's history: a late page needs the state.
+    let server = Server::start("--allowed-origin=* --log-frames=20");
+    let test = "the_order_book_is_the_same_for_who_opens_early_and_late";
+    tools::run_client(test, "chromium_order_book.mjs", &server);
+}
+
+#[test]
 fn tabs_of_a_browser_share_a_connection() {
     let server = Server::start("--anonymous-publish --allowed-origin=*");
     tools::run_client("tabs_of_a_browser_share_a_connection", "chromium_shared.mjs", &server);
