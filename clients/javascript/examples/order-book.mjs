@@ -1,9 +1,10 @@
-// The other end of order-book.html: changes the sizes of a book, and puts the whole book now and then
-// as the channel's state, so that a page that opens late begins there.
+// The other end of order-book.html: changes the sizes of a book, and puts the whole book now and
+// then as the channel's state, so that a page that opens late begins there.
 //   node order-book.mjs [--book book:ACME] [--control http://127.0.0.1:8766] [--changes 1000]
 //     [--every 50] [--pause 100]
 // It ends after so many changes, puts the state after every fiftieth and the last, pauses so many
-// milliseconds between, and prints the book at its end. API_KEY is the key of the control port, if it wants one.
+// milliseconds between, and prints the book at its end. API_KEY is the key of the control port, if
+// it wants one.
 import { parseArgs } from "node:util";
 
 const { values } = parseArgs({
@@ -33,8 +34,8 @@ const changes = Number(values.changes);
 for (let change = 1; change <= changes; change++) {
   const price = (100 + Math.floor(Math.random() * 20) / 4).toFixed(2);
   const size = Math.floor(Math.random() * 10);
-  const data = { price, size };
-  const { results } = await call("POST", "/v1/publish", { channel: book, event: "book.level", data });
+  const message = { channel: book, event: "book.level", data: { price, size } };
+  const { results } = await call("POST", "/v1/publish", message);
   levels[price] = size;
   if (change % Number(values.every) === 0 || change === changes) {
     // True up to this message: what comes behind it changes it.
