@@ -78,6 +78,9 @@ pub(crate) struct Args {
     /// Receiving threads [default: one a core].
     #[arg(long, value_name = "T", value_parser = up_to(1_024), help_heading = "Machine")]
     pub(crate) threads: Option<u32>,
+    /// Process of a server on this machine, whose memory a connection is reported.
+    #[arg(long, value_name = "PID", requires = "url", help_heading = "Machine")]
+    pub(crate) server_pid: Option<u32>,
     /// Keep this tool's threads on these CPUs, e.g. 0-3,6.
     #[arg(long, value_name = "CPUS", value_parser = cpus, help_heading = "Machine")]
     pub(crate) pin: Option<Cpus>,

@@ -7,18 +7,16 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 
 use crate::broadcasts::Broadcast;
+use crate::publish_tally::Published;
 use crate::receipts::{Receipts, first_median_last};
 use crate::recorder::{Batch, ChannelEnd};
-use crate::schedule::{Channel, PublisherId};
+use crate::schedule::{Channel, MessageId, PublisherId};
 use crate::summary::{ChannelChecks, Checks, HandshakeSample, Slice};
 use crate::tally::{Counts, add_counts, histogram};
 use crate::timeline::Timeline;
 
 /// Most messages of which some threads have told and others not, before the oldest is closed.
 const MAX_OPEN: usize = 1 << 16;
-
-/// A message, by its publisher, channel and index.
-pub(crate) type MessageId = (PublisherId, Channel, u64);
 
 /// One message that was sent and not refused.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +79,8 @@ pub(crate) struct Collector {
     pub(crate) phases: Vec<PhaseTotals>,
     pub(crate) slices: Vec<Slice>,
     pub(crate) handshakes: Vec<HandshakeSample>,
+    /// What subscribers published themselves.
+    pub(crate) published: Vec<Published>,
     open: BTreeMap<MessageId, Open>,
     /// How many threads have subscribers of each channel.
     threads: HashMap<Channel, usize>,
@@ -105,6 +105,7 @@ impl Collector {
                 last_at: 0,
             },
             handshakes: Vec::new(),
+            published: Vec::new(),
             open: BTreeMap::new(),
             threads,
             ends: HashMap::new(),
@@ -145,6 +146,7 @@ impl Collector {
         for (publisher, channel, broadcast) in batch.broadcasts {
             self.take((publisher, channel, broadcast.index), broadcast);
         }
+        self.published.extend(batch.published);
         for end in batch.channels {
             let (channel, deliveries, checks) = (end.channel, end.deliveries, end.checks);
             let nothing = ChannelChecks { channel, deliveries: 0, checks: Checks::default() };

@@ -16,7 +16,8 @@ use crate::dialect_session::DialectSession;
 use crate::error::OperatorError;
 use crate::load_plan::LoadPlan;
 use crate::plan_input::Publish;
-use crate::schedule::Channel;
+use crate::schedule::MessageId;
+use crate::schedule::{Channel, PublisherId};
 use crate::server_url::{CONTROL, Schemes, ServerUrl, WEBSOCKET, masked};
 use crate::tls::Trust;
 use crate::tokens::Tokens;
@@ -40,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) threads: u32,
     /// How many loopback addresses to connect from; `None`: the kernel chooses.
     pub(crate) sources: Option<u32>,
+    /// The server's process, if it is on this machine and known.
+    pub(crate) server_pid: Option<u32>,
     /// Names this run's messages: 8 hexadecimal digits.
     pub(crate) run: String,
     pub(crate) tokens: Tokens,
@@ -66,6 +69,13 @@ impl Config {
         let trust = args.trust(certificate);
         let endpoint = endpoint("--url", url, WEBSOCKET, &trust)?;
         let dialect = dialect(args)?.map(Arc::new);
+        if dialect.is_some() && plan.publish == Publish::Clients {
+            return Err(OperatorError(format!(
+                "--publish clients: subscribers publish in Uringcast's own protocol alone; leave \
+                 out --dialect {}, or use --publish ws",
+                args.dialect
+            )));
+        }
         let by_http = match &dialect {
             Some(dialect) => dialect.publishes_by_http(),
             None => plan.publish == Publish::Http,
@@ -102,6 +112,7 @@ impl Config {
             control,
             threads: args.threads.unwrap_or(cores).min(plan.connections),
             run: format!("{:08x}", fastrand::u32(..)),
+            server_pid: args.server_pid,
             given,
             tokens,
             dialect,
@@ -152,6 +163,25 @@ impl Config {
         let own = self.dialect.iter().flat_map(|dialect| &dialect.headers);
         let own: String = own.map(|line| format!("{line}\r\n")).collect();
         own + &self.tokens.header(client)
+    }
+
+    /// Sources of messages: publishers, or the threads of subscribers that publish.
+    pub(crate) fn sources_of_messages(&self) -> u32 {
+        if self.plan.publish == Publish::Clients { self.threads } else { self.plan.publishers }
+    }
+
+    /// The `sequence`-th message of a source.
+    pub(crate) fn message(&self, source: u32, sequence: u64) -> MessageId {
+        if self.plan.publish != Publish::Clients {
+            return self.plan.message(source, sequence);
+        }
+        // Its subscribers by turns, and the channels of each by turns.
+        let share = self.share(source);
+        let clients = share.len() as u64;
+        let client = share.start + (sequence % clients) as u32;
+        let (channels, number) = (self.channels(client), sequence / clients);
+        let count = channels.len() as u64;
+        (PublisherId(client), channels[(number % count) as usize], number / count)
     }
 
     /// The connections of the `thread`-th worker.

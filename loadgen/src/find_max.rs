@@ -26,11 +26,12 @@ pub(crate) fn find_max(
     let mut steps = Vec::new();
     let mut best: Option<(bool, Summary, RunVerdict)> = None;
     while let Some(rate) = search.next() {
-        let mut step = config.clone();
-        step.plan = config.plan.at_rate(rate);
-        let summary = run::run(&step, interrupted)?;
-        let verdict = RunVerdict::of(&step.plan, &summary);
-        let outcome = outcome(rate, &summary, &verdict);
+        let step = Config { plan: config.plan.at_rate(rate), ..config.clone() };
+        let (mut summary, mut verdict, mut outcome) = attempt(&step, rate, interrupted)?;
+        if matches!(outcome, StepOutcome::Failed(_)) && !interrupted.load(Relaxed) {
+            // Once may be chance.
+            (summary, verdict, outcome) = attempt(&step, rate, interrupted)?;
+        }
         let p99_us = summary.total.delivery.value_at_quantile(0.99) as f64 / 1e3;
         search.tell(rate, &outcome);
         let step = SearchStep { rate, outcome, p99_us };
@@ -58,6 +59,17 @@ pub(crate) fn find_max(
     }
     summary.search = steps;
     Ok((summary, verdict))
+}
+
+fn attempt(
+    config: &Config,
+    rate: f64,
+    interrupted: &AtomicBool,
+) -> Result<(Summary, RunVerdict, StepOutcome), OperatorError> {
+    let summary = run::run(config, interrupted)?;
+    let verdict = RunVerdict::of(&config.plan, &summary);
+    let outcome = outcome(rate, &summary, &verdict);
+    Ok((summary, verdict, outcome))
 }
 
 fn outcome(rate: f64, summary: &Summary, verdict: &RunVerdict) -> StepOutcome {

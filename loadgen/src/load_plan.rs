@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::assertion::Assertion;
-use crate::collector::MessageId;
 use crate::error::OperatorError;
 use crate::movements::is_chosen;
 use crate::payload_stamp::MIN_PAYLOAD;
 use crate::phase::Phase;
-use crate::plan_input::{PlanInput, Publish, Scenario, SlowMode};
+use crate::plan_input::{MAX_CHANNELS, PlanInput, Publish, Scenario, SlowMode};
 use crate::room_choice::RoomChoice;
 use crate::scenario;
+use crate::schedule::MessageId;
 use crate::schedule::{PublisherId, Schedule};
 use crate::timeline::Timeline;
 
@@ -63,7 +63,13 @@ impl LoadPlan {
         }
         let scenario = input.scenario.unwrap_or_default();
         let rooms = scenario == Scenario::Rooms;
-        let channels = input.channels.unwrap_or(if rooms { 100 } else { 1 });
+        let connections = input.connections.unwrap_or(1_000);
+        let usual = match scenario {
+            Scenario::Rooms => 100,
+            Scenario::Chat => connections.div_ceil(10).min(MAX_CHANNELS),
+            _ => 1,
+        };
+        let channels = input.channels.unwrap_or(usual);
         let usual = if rooms { channels.min(3) } else { 1 };
         let per_client = input.channels_per_client.unwrap_or(usual);
         if per_client > channels {
@@ -74,7 +80,9 @@ impl LoadPlan {
         }
         let seed = input.seed.unwrap_or(1);
         let zipf = input.zipf.unwrap_or(if rooms { 1.0 } else { 0.0 });
-        let connections = input.connections.unwrap_or(1_000);
+        let usual = if scenario == Scenario::Chat { Publish::Clients } else { Publish::default() };
+        let publish = input.publish.unwrap_or(usual);
+        let threads = if publish == Publish::Clients { 0 } else { 1 };
         let phases = scenario::phases(scenario, &input, connections)?;
         let schedule = Schedule {
             timeline: Arc::new(Timeline::new(phases)),
@@ -98,8 +106,8 @@ impl LoadPlan {
             connections,
             ramp: input.ramp.unwrap_or(5_000.0),
             rooms: RoomChoice::new(channels, per_client, zipf, seed),
-            publish: input.publish.unwrap_or_default(),
-            publishers: input.publishers.unwrap_or(1),
+            publish,
+            publishers: input.publishers.map_or(threads, |wanted| wanted * threads),
             payload,
             schedule,
             slow: input.slow.unwrap_or(if scenario == Scenario::Slow { 0.1 } else { 0.0 }),

@@ -11,6 +11,7 @@ mod advice;
 mod args;
 mod assertion;
 mod broadcasts;
+mod chat;
 mod client;
 mod collector;
 mod comparison;
@@ -211,6 +212,7 @@ fn self_host(
         let control = (plan.publish == Publish::Http).then_some(&*host.ready.control);
         let config =
             Config::resolve(args, plan.clone(), &host.ready.url, certificate.as_deref(), control)?;
+        let config = Config { server_pid: Some(host.pid()), ..config };
         runs.push(measure(&config, interrupted)?);
         host.stop()?;
         if interrupted.load(Relaxed) {

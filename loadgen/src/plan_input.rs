@@ -34,6 +34,8 @@ pub(crate) enum Scenario {
     Slow,
     /// Each subscriber is in several of many channels, of Zipf-distributed popularity.
     Rooms,
+    /// Subscribers publish to each other, ten in a room.
+    Chat,
     /// Half drop, miss messages, and come back for them; that they get all is checked.
     Recovery,
     /// Connections without messages.
@@ -72,6 +74,8 @@ pub(crate) enum Publish {
     Ws,
     /// POST /v1/publish on the control port, pipelined.
     Http,
+    /// Every subscriber publishes to its own channels over its connection.
+    Clients,
 }
 
 /// What flags or a file say of the load; `None` where they are silent.

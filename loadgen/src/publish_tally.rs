@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 
-use crate::collector::MessageId;
+use crate::schedule::MessageId;
 use crate::tally::{Counts, histogram};
 use crate::timeline::Timeline;
 

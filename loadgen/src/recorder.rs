@@ -9,6 +9,7 @@ use uringcast_loadgen::delivery_check::{Arrival, OrderCheck};
 
 use crate::broadcasts::{Broadcast, Broadcasts, Joined, Receipt};
 use crate::payload_stamp::Stamp;
+use crate::publish_tally::Published;
 use crate::schedule::{Channel, PublisherId};
 use crate::summary::{Checks, HandshakeSample};
 use crate::tally::{Counts, histogram, slice_histogram};
@@ -51,6 +52,8 @@ pub(crate) struct Batch {
     pub(crate) last_at: u64,
     /// Only with the last batch.
     pub(crate) channels: Vec<ChannelEnd>,
+    /// What the subscribers published themselves; only with the last batch.
+    pub(crate) published: Option<Published>,
 }
 
 /// What one thread knows of a channel at the end.

@@ -12,7 +12,7 @@ use crate::phase_report::{CheckCounts, HandshakeReport, PhaseReport};
 use crate::quantiles::Quantiles;
 use crate::rate_search::SearchStep;
 use crate::second::Second;
-use crate::summary::Summary;
+use crate::summary::{MemoryUse, Summary};
 use crate::tally::Counts;
 
 /// Points of a distribution for each halving of the distance to 100 %.
@@ -84,6 +84,11 @@ pub(crate) struct Report {
     pub(crate) notices: Counts,
     /// Lost connections, by the reason.
     pub(crate) disconnect_reasons: Counts,
+    /// Resident memory of this tool, and of the server where its process is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) own_memory: Option<MemoryUse>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) server_memory: Option<MemoryUse>,
     /// The rates that a search tried.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) search: Vec<SearchStep>,
@@ -152,6 +157,8 @@ impl Report {
             publish_errors: summary.publish_errors.clone(),
             notices: summary.notices.clone(),
             disconnect_reasons: summary.disconnect_reasons.clone(),
+            own_memory: summary.own_memory,
+            server_memory: summary.server_memory,
             search: summary.search.clone(),
             tls: run.tls,
             phases: PhaseReport::all(summary),

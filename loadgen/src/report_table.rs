@@ -4,6 +4,7 @@ use indicatif::HumanCount;
 
 use crate::quantiles::{QUANTILES, Quantiles};
 use crate::report::Report;
+use crate::summary::MemoryUse;
 
 /// One column for each run, and remarks below.
 pub(crate) fn table(reports: &[Report]) -> String {
@@ -35,6 +36,8 @@ pub(crate) fn table(reports: &[Report]) -> String {
     quantiles("last subscriber", &|r| &r.last);
     row("loadgen: sent late by, p99", &|r| time(&r.lateness, r.lateness.p99_us));
     row("loadgen: CPU, of one core", &|r| format!("{:.0} %", r.cpu_percent));
+    row("server: memory per connection", &|r| memory(r.server_memory));
+    row("loadgen: memory per connection", &|r| memory(r.own_memory));
     let mut text = align(&rows);
     for report in reports {
         for remark in report.remarks() {
@@ -51,6 +54,10 @@ pub(crate) fn table(reports: &[Report]) -> String {
         }
     }
     text
+}
+
+fn memory(of: Option<MemoryUse>) -> String {
+    of.map_or("-".into(), |of| format!("{} B", HumanCount(of.per_connection)))
 }
 
 /// Pads the cells of each column to one width: the first to the left, the others to the right.

@@ -8,19 +8,21 @@ use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
+use uringcast_loadgen::process;
 
 use crate::collector::{Collector, Sent};
 use crate::config::Config;
 use crate::error::{ConnectionError, OperatorError};
 use crate::metrics_endpoint::MetricsEndpoint;
 use crate::moment::Moment;
+use crate::plan_input::Publish;
 use crate::progress::Progress;
 use crate::publish_tally::Published;
 use crate::publisher::Publisher;
 use crate::schedule::Channel;
 use crate::shared::Shared;
 use crate::summarise::{expected, summarise};
-use crate::summary::{Figures, Summary};
+use crate::summary::{Figures, MemoryUse, Summary};
 use crate::worker::{self, Update};
 
 /// Without a new subscriber for this long the ramp has failed.
@@ -43,6 +45,7 @@ pub(crate) fn run(config: &Config, interrupted: &AtomicBool) -> Result<Summary, 
     let publishers: Vec<_> = (0..config.plan.publishers).map(connect).collect::<Result<_, _>>()?;
     let endpoint = config.args.output.metrics_endpoint()?;
     let shared = &Shared::new();
+    let memory = Memory::now(config);
     std::thread::scope(|scope| {
         let (sender, updates) = channel();
         for thread in 0..config.threads {
@@ -61,6 +64,7 @@ pub(crate) fn run(config: &Config, interrupted: &AtomicBool) -> Result<Summary, 
                 threads_by_channel(config),
             ),
             updates,
+            memory,
         };
         let result = run.measure(publishers, |publisher, start| {
             scope.spawn(move || publisher.run(shared, start))
@@ -92,6 +96,26 @@ struct Run<'a> {
     interrupted: &'a AtomicBool,
     collector: Collector,
     updates: Receiver<Update>,
+    /// Before the first subscriber.
+    memory: Memory,
+}
+
+/// Resident bytes of this process and of the server's.
+struct Memory {
+    own: Option<u64>,
+    server: Option<u64>,
+}
+
+impl Memory {
+    fn now(config: &Config) -> Self {
+        let own = process::resident_bytes(std::process::id());
+        Self { own, server: config.server_pid.and_then(process::resident_bytes) }
+    }
+
+    /// What came with the connections since.
+    fn growth(before: Option<u64>, after: Option<u64>, config: &Config) -> Option<MemoryUse> {
+        Some(MemoryUse::of(before?, after?, config.plan.connections))
+    }
 }
 
 impl<'a> Run<'a> {
@@ -108,8 +132,9 @@ impl<'a> Run<'a> {
         shared.start.store(start, Relaxed);
         self.collector.start = start;
         let handles = publishers.into_iter().map(|publisher| spawn(publisher, start)).collect();
-        let published = self.await_publishers(handles, start)?;
+        let mut published = self.await_publishers(handles, start)?;
         self.await_deliveries(&published)?;
+        let memory = Memory::now(config);
         let cpu = (cpu_time() - cpu).as_secs_f64() / started.elapsed().as_secs_f64();
         shared.stop.store(true, Relaxed);
         // The workers' last batches; the channel closes with the last worker.
@@ -117,9 +142,12 @@ impl<'a> Run<'a> {
             self.take(update)?;
         }
         self.progress.clear();
+        published.append(&mut self.collector.published);
         self.settle(&published, start);
         let summary = Summary {
             cpu_percent: 100.0 * cpu,
+            own_memory: Memory::growth(self.memory.own, memory.own, config),
+            server_memory: Memory::growth(self.memory.server, memory.server, config),
             interrupted: self.interrupted.load(Relaxed),
             ..summarise(config, &self.collector, &published)
         };
@@ -165,7 +193,12 @@ impl<'a> Run<'a> {
         start: u64,
     ) -> Result<Vec<Published>, OperatorError> {
         let end = start + self.config.plan.timeline().length();
-        while !handles.iter().all(ScopedJoinHandle::is_finished) {
+        let chat = self.config.plan.publish == Publish::Clients;
+        let under_way = |shared: &Shared| {
+            !handles.iter().all(ScopedJoinHandle::is_finished)
+                || chat && shared.now() < end && !shared.quit.load(Relaxed)
+        };
+        while under_way(self.shared) {
             if self.interrupted.load(Relaxed) {
                 self.shared.quit.store(true, Relaxed);
             }
@@ -184,7 +217,7 @@ impl<'a> Run<'a> {
 
     fn await_deliveries(&mut self, published: &[Published]) -> Result<(), OperatorError> {
         // Of subscribers that move it is not known before the end.
-        let fixed = !self.config.plan.moves();
+        let fixed = !self.config.plan.moves() && self.config.plan.publish != Publish::Clients;
         let wanted = if fixed { expected(self.config, published) } else { u64::MAX };
         let started = Instant::now();
         let mut last = (started, self.collector.total.deliveries);
@@ -213,19 +246,19 @@ impl<'a> Run<'a> {
 
     /// Enters what never came.
     fn settle(&mut self, published: &[Published], start: u64) {
-        let plan = &self.config.plan;
+        let (config, plan) = (self.config, &self.config.plan);
         let (mut sent, mut refused) = (HashMap::new(), HashSet::new());
         for source in published {
             for sequence in 0..source.sent {
-                let (publisher, channel, index) = plan.message(source.source, sequence);
+                let (publisher, channel, index) = config.message(source.source, sequence);
                 sent.insert((publisher, channel), index + 1);
             }
             refused.extend(&source.refused);
         }
         let messages = published.iter().flat_map(|source| {
-            let sends = plan.schedule.sends(source.source, plan.publishers);
+            let sends = plan.schedule.sends(source.source, config.sources_of_messages());
             sends.take(source.sent as usize).map(|send| Sent {
-                id: plan.message(source.source, send.sequence),
+                id: config.message(source.source, send.sequence),
                 intended: start + send.at,
             })
         });

@@ -68,6 +68,7 @@ impl Shape<'_> {
             | Scenario::Churn
             | Scenario::Slow
             | Scenario::Rooms
+            | Scenario::Chat
             | Scenario::Idle
             | Scenario::Soak
             | Scenario::FindMax => vec![self.steady(&scenario.to_string(), 1.0)],

@@ -38,6 +38,9 @@ pub(crate) const MAX_PUBLISHERS: u32 = 999;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PublisherId(pub(crate) u32);
 
+/// A message, by its publisher, channel and index there.
+pub(crate) type MessageId = (PublisherId, Channel, u64);
+
 /// How the intended send times are spaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -143,6 +143,11 @@ impl SelfHost {
         Ok(host)
     }
 
+    /// The server's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGTERM, and waits for the end.
     ///
     /// # Errors

@@ -17,8 +17,7 @@ pub(crate) fn expected(config: &Config, published: &[Published]) -> u64 {
         config.channels(client).iter().for_each(|channel| subscribers[channel.index()] += 1);
     }
     let of = |source: &Published| {
-        let messages =
-            (0..source.sent).map(|sequence| config.plan.message(source.source, sequence));
+        let messages = (0..source.sent).map(|sequence| config.message(source.source, sequence));
         let due = messages.filter(|message| !source.refused.contains(message));
         due.map(|(_, channel, _)| subscribers[channel.index()]).sum::<u64>()
     };

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use serde::Serialize;
 
 use crate::rate_search::SearchStep;
 use crate::schedule::Channel;
@@ -43,10 +44,32 @@ pub(crate) struct Summary {
     pub(crate) notices: Counts,
     /// Lost connections, by the reason.
     pub(crate) disconnect_reasons: Counts,
+    /// Resident memory of this tool.
+    pub(crate) own_memory: Option<MemoryUse>,
+    /// Resident memory of the server's process, if it is known which one that is.
+    pub(crate) server_memory: Option<MemoryUse>,
     /// CPU time of this tool, in per cent of one core.
     pub(crate) cpu_percent: f64,
     /// A signal ended the run early.
     pub(crate) interrupted: bool,
+}
+
+/// Resident memory of a process, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct MemoryUse {
+    /// Before the first subscriber connected.
+    pub(crate) before: u64,
+    /// When the load had ended, all connected.
+    pub(crate) after: u64,
+    /// What came with each of them.
+    pub(crate) per_connection: u64,
+}
+
+impl MemoryUse {
+    pub(crate) fn of(before: u64, after: u64, connections: u32) -> Self {
+        let per_connection = after.saturating_sub(before) / u64::from(connections.max(1));
+        Self { before, after, per_connection }
+    }
 }
 
 /// One phase of the plan.

@@ -12,12 +12,14 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use uringcast_loadgen::transport::{Transport, loopback_source};
 
+use crate::chat::Chat;
 use crate::client::{Client, Event, Intent, Subscription};
 use crate::config::Config;
 use crate::error::ConnectionError;
 use crate::handshake_clock::HandshakeClock;
 use crate::movements::{Movement, Movements};
 use crate::payload_stamp::{Found, Locator};
+use crate::plan_input::Publish;
 use crate::recorder::{Batch, Recorder};
 use crate::schedule::Channel;
 use crate::shared::{Shared, pin};
@@ -32,6 +34,8 @@ const HAND_OVER: Duration = Duration::from_millis(100);
 const EVENTS: usize = 1024;
 /// The longest wait while connections are still to be opened.
 const RAMPING: Duration = Duration::from_millis(2);
+/// A wait for a message to send ends by so much before it is due: epoll rounds up.
+const EARLY: Duration = Duration::from_millis(1);
 
 /// What a worker reports to the main thread: what it recorded, or that a subscriber could not be
 /// connected, so that the run cannot begin.
@@ -49,6 +53,8 @@ struct Worker<'a> {
     movements: Movements,
     /// In the order of the share: what is kept from one connection to the next.
     kept: Vec<Kept>,
+    /// Where the subscribers publish themselves.
+    chat: Option<Chat<'a>>,
     recorder: Recorder,
     locator: Locator,
     buffer: Vec<u8>,
@@ -82,6 +88,7 @@ impl<'a> Worker<'a> {
         Ok(Self {
             config,
             shared,
+            chat: (plan.publish == Publish::Clients).then(|| Chat::new(config, thread)),
             recorder,
             connections: Vec::with_capacity(share.len()),
             movements: Movements::new(plan.timeline(), share.clone(), all, seed),
@@ -104,7 +111,7 @@ impl<'a> Worker<'a> {
             if ramping {
                 self.open_due(begun.elapsed())?;
             }
-            let wait = if ramping { RAMPING } else { self.move_due()? };
+            let wait = if ramping { RAMPING } else { self.move_due()?.min(self.say_due()?) };
             if let Err(error) = self.poll.poll(&mut events, Some(wait))
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -125,7 +132,9 @@ impl<'a> Worker<'a> {
             connection.client.send_close(&mut connection.out);
             let _ = connection.transport.write(&mut connection.out);
         }
-        let _ = self.updates.send(Ok(Box::new(self.recorder.finish())));
+        let published = self.chat.map(Chat::finish);
+        let last = Batch { published, ..self.recorder.finish() };
+        let _ = self.updates.send(Ok(Box::new(last)));
         Ok(())
     }
 
@@ -168,6 +177,36 @@ impl<'a> Worker<'a> {
         let wait = self.movements.wait(now).map_or(HAND_OVER, Duration::from_nanos);
         // epoll counts milliseconds; without room for a handshake one is waited for.
         Ok(wait.clamp(Duration::from_millis(1), HAND_OVER))
+    }
+
+    /// Publishes what is due of the subscribers' own. Returns how long nothing more is.
+    fn say_due(&mut self) -> Result<Duration, ConnectionError> {
+        let Some(chat) = self.chat.as_mut().filter(|_| self.shared.started()) else {
+            return Ok(HAND_OVER);
+        };
+        let start = self.shared.start.load(Relaxed);
+        let Some(now) = self.shared.now().checked_sub(start) else { return Ok(RAMPING) };
+        let mut failed = Vec::new();
+        while !self.shared.quit.load(Relaxed)
+            && let Some(due) = chat.due(now)
+        {
+            self.shared.published.fetch_add(1, Relaxed);
+            match self.connections[due.place].as_mut().filter(|connection| connection.ready) {
+                Some(Connection { client, transport, out, .. }) => {
+                    let sent = chat.send(due, start, (client, transport, out));
+                    chat.record(due, start, self.shared.now());
+                    failed.extend(sent.err().map(|_| due.place));
+                }
+                None => chat.skip(due, start, self.shared.now()),
+            }
+        }
+        let wait = chat.wait(now).map_or(HAND_OVER, Duration::from_nanos);
+        // The read reports the reason.
+        for place in failed {
+            self.serve(place, true)?;
+        }
+        // epoll counts milliseconds: what is due earlier is not slept for.
+        Ok(if wait < Duration::from_millis(1) { Duration::ZERO } else { wait - EARLY })
     }
 
     /// Ends a connection by plan, with a close or without a word.
@@ -253,7 +292,7 @@ impl<'a> Worker<'a> {
     }
 
     fn exchange(&mut self, place: usize, reading: Reading) -> Result<(), ConnectionError> {
-        let Self { connections, recorder, locator, buffer, shared, handshakes, .. } = self;
+        let Self { connections, recorder, locator, buffer, shared, handshakes, chat, .. } = self;
         let Some(connection) = &mut connections[place] else { return Ok(()) };
         let Connection { transport, client, out, handshake, ready } = connection;
         let (recovers, positions) = (self.config.plan.recover, &mut self.kept[place].positions);
@@ -285,6 +324,7 @@ impl<'a> Worker<'a> {
                     }
                     Found::Damaged(stamp) => recorder.deliver(place, stamp, true, now),
                     Found::Illegible => recorder.illegible(place, now),
+                    Found::Nothing if chat.as_mut().is_some_and(|chat| chat.answer(text)) => {}
                     Found::Nothing => match &dialect {
                         Some(dialect) => {
                             let refusal = dialect.refusal(text);

@@ -275,13 +275,32 @@ fn subscribers_of_several_channels_are_checked_in_each() {
 }
 
 #[test]
+fn subscribers_that_publish_are_checked_as_publishers_of_their_own() {
+    for more in [&["--scenario=chat"][..], &["--publish=clients", "--channels-per-client=2"]] {
+        let ran = run(Fault::None, more);
+        assert_eq!((ran.code, ran.count("loss")), (0, 0), "{more:?}: {}", ran.stderr);
+        let each = if more.len() == 1 { 2 } else { 4 };
+        assert_eq!((ran.count("published"), ran.count("deliveries")), (100, 100 * each));
+        assert_eq!(ran.run["last"]["count"], 100);
+    }
+    let refused = run(Fault::RefuseThird("BUSY"), &["--scenario=chat"]);
+    assert_eq!((refused.code, refused.count("loss")), (0, 0), "{}", refused.stderr);
+    assert_eq!((refused.count("refused"), refused.count("deliveries")), (33, 2 * 67));
+}
+
+#[test]
 fn idle_connections_are_held_without_a_message() {
     let more = ["--scenario=idle", "--duration=0.3"];
     let server = Server::start(Fault::None);
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
-    let base = ["--url", &server.url, "--connections=5", "--json=-", "--quiet"];
+    // The server is a thread of this process.
+    let pid = format!("--server-pid={}", std::process::id());
+    let base = ["--url", &server.url, "--connections=5", "--json=-", "--quiet", &pid];
     let ran = report(&command.args(base).args(more).output().unwrap());
     assert_eq!((ran.code, ran.count("published")), (0, 0), "{}", ran.stderr);
+    for memory in ["own_memory", "server_memory"] {
+        assert!(ran.run[memory]["after"].as_u64().unwrap() > 100_000, "{}", ran.run);
+    }
 }
 
 #[test]
