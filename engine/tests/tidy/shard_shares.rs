@@ -228,7 +228,7 @@ pub(super) const SHARES: &[Share] = &[
     },
     Share {
         what: ["outbox", "replies to one laggard"],
-        bound: "`max_outbox`, {DEFAULT_OUTBOX} by default",
+        bound: "`max_outbox`, {DEFAULT_OUTBOX} by default; one reply alone may be larger",
         connection: "all of it",
         tests: &["server/tests/faults_slow.rs::\
              a_client_that_does_not_read_its_replies_is_closed_with_4103"],

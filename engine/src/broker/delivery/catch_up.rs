@@ -127,9 +127,11 @@ impl Delivery {
         if closes {
             laggard.close_with(bytes);
         } else if laggard.state == LagState::Waiting
+            && !laggard.outbox.is_empty()
             && laggard.outbox.len() + bytes.len() > cx.config.max_outbox
         {
             // One that may be written, as after a recovery, is not to blame: it gets it all now.
+            // Nor is one that is owed a single reply, however large, such as a state.
             return cx.close(key, CloseReason::OutboxFull);
         } else {
             laggard.outbox.extend_from_slice(&bytes);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::broker::turn_limits::TurnLimits;
 use crate::broker::write_sink::{Owed, Short};
-use crate::limits::{REQUEST_BACKLOG, REQUEST_BACKLOG_PER_SHARD};
+use crate::limits::{DEFAULT_OUTBOX, REQUEST_BACKLOG, REQUEST_BACKLOG_PER_SHARD};
 use crate::types::{ChannelName, Publication};
 
 /// Clients of one of two shards, without a rate.
@@ -88,6 +88,20 @@ fn what_slow_clients_are_owed_is_bounded_and_who_needs_more_is_closed() {
     assert_eq!(open, [3, 3, 2], "each is owed some 1,300 bytes");
     assert!(!rig.hub.is_open(keys[2]), "the others keep what they are owed");
     assert_eq!(rig.errors(ConnectionError::SlowConsumer), 1);
+}
+
+#[test]
+fn a_single_reply_is_owed_however_large_it_is_and_further_ones_within_the_outbox() {
+    let (mut rig, keys) = clients(1, TurnLimits::default());
+    let ping = |len: usize| json!({"id": "x".repeat(len), "type": "ping"});
+    let mut is_open_after = |len| {
+        rig.say(&ping(len));
+        while rig.hub.poll_transmit(&mut Full::default(), &mut Alone) {}
+        rig.hub.is_open(keys[0])
+    };
+    assert!(is_open_after(1), "a write that was not taken makes it a laggard");
+    assert!(is_open_after(2 * DEFAULT_OUTBOX));
+    assert!(!is_open_after(1), "it does not read");
 }
 
 #[test]
