@@ -64,7 +64,8 @@ impl<'a> Chat<'a> {
         let stamp = Stamp { publisher, channel, index, intended: start + due.send.at };
         let data = stamp.document(&self.config.run, &self.filler);
         let id = due.send.sequence;
-        let document = format_args!(r#"{{"channel":"{channel}","event":"bench","data":{data}}}"#);
+        let name = self.config.name(channel);
+        let document = format_args!(r#"{{"channel":"{name}","event":"bench","data":{data}}}"#);
         let request =
             format!(r#"{{"type":"request","event":"publish","id":"{id}","data":{document}}}"#);
         client.send_text(&request, out);

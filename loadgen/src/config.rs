@@ -11,6 +11,7 @@ use uringcast_loadgen::transport::{Endpoint, Tls};
 
 use crate::advice::Given;
 use crate::args::Args;
+use crate::channel_name::ChannelName;
 use crate::dialect::Dialect;
 use crate::dialect_session::DialectSession;
 use crate::error::OperatorError;
@@ -129,10 +130,17 @@ impl Config {
 
     /// The name of a channel.
     pub(crate) fn name(&self, channel: Channel) -> String {
-        match &self.dialect {
-            Some(dialect) => dialect.name(channel),
-            None => channel.to_string(),
+        match (&self.plan.channel_name, &self.dialect) {
+            (Some(given), _) => given.of(channel),
+            (None, Some(dialect)) => dialect.name(channel),
+            (None, None) => ChannelName::default().of(channel),
         }
+    }
+
+    /// The channel of a name.
+    pub(crate) fn channel_named(&self, name: &str) -> Option<Channel> {
+        let usual = ChannelName::default();
+        self.plan.channel_name.as_ref().unwrap_or(&usual).find(name)
     }
 
     /// The names of all channels.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::assertion::Assertion;
+use crate::channel_name::ChannelName;
 use crate::error::OperatorError;
 use crate::movements::is_chosen;
 use crate::payload_stamp::MIN_PAYLOAD;
@@ -29,6 +30,8 @@ pub(crate) struct LoadPlan {
     /// New connections a second.
     pub(crate) ramp: f64,
     pub(crate) rooms: RoomChoice,
+    /// `None`: as the protocol has them.
+    pub(crate) channel_name: Option<ChannelName>,
     pub(crate) publish: Publish,
     /// Publishers with a thread each.
     pub(crate) publishers: u32,
@@ -72,12 +75,7 @@ impl LoadPlan {
         let channels = input.channels.unwrap_or(usual);
         let usual = if rooms { channels.min(3) } else { 1 };
         let per_client = input.channels_per_client.unwrap_or(usual);
-        if per_client > channels {
-            return Err(OperatorError(format!(
-                "--channels-per-client {per_client}: there are {channels} channels; raise \
-                 --channels"
-            )));
-        }
+        check_channels(channels, per_client, input.channel_name.as_ref())?;
         let seed = input.seed.unwrap_or(1);
         let zipf = input.zipf.unwrap_or(if rooms { 1.0 } else { 0.0 });
         let usual = if scenario == Scenario::Chat { Publish::Clients } else { Publish::default() };
@@ -106,6 +104,7 @@ impl LoadPlan {
             connections,
             ramp: input.ramp.unwrap_or(5_000.0),
             rooms: RoomChoice::new(channels, per_client, zipf, seed),
+            channel_name: input.channel_name,
             publish,
             publishers: input.publishers.map_or(threads, |wanted| wanted * threads),
             payload,
@@ -150,6 +149,29 @@ impl LoadPlan {
         let mut phases = self.timeline().phases().iter();
         phases.any(|phase| phase.churn > 0.0 || phase.absence.is_some())
     }
+}
+
+/// Subscribers need as many channels as they are in, and channels need names of their own.
+fn check_channels(
+    channels: u32,
+    per_client: u32,
+    name: Option<&ChannelName>,
+) -> Result<(), OperatorError> {
+    if per_client > channels {
+        return Err(OperatorError(format!(
+            "--channels-per-client {per_client}: there are {channels} channels; raise \
+             --channels"
+        )));
+    }
+    if let Some(name) = name.filter(|name| !name.has_number())
+        && channels > 1
+    {
+        return Err(OperatorError(format!(
+            "--channel-name {name}: {channels} channels need names of their own; put {{number}} \
+             into it, or use --channels 1"
+        )));
+    }
+    Ok(())
 }
 
 /// Every phase that is asserted of must be there.

@@ -11,6 +11,7 @@ mod advice;
 mod args;
 mod assertion;
 mod broadcasts;
+mod channel_name;
 mod chat;
 mod client;
 mod collector;

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use serde::Deserialize;
 
 use crate::assertion::Assertion;
+use crate::channel_name::ChannelName;
 use crate::error::OperatorError;
 use crate::schedule::{Arrivals, MAX_PUBLISHERS};
 use crate::value_parsers::{
@@ -93,10 +94,14 @@ pub(crate) struct PlanInput {
     #[arg(long, value_name = "PER_SECOND", help_heading = "Load", value_parser = positive)]
     #[serde(deserialize_with = "read_positive")]
     pub(crate) ramp: Option<f64>,
-    /// Channels (bench:0, bench:1, …) the subscribers and messages are spread over [default: 1].
+    /// Channels the subscribers and messages are spread over [default: 1].
     #[arg(long, value_name = "C", help_heading = "Load", value_parser = up_to(MAX_CHANNELS))]
     #[serde(deserialize_with = "read_up_to::<MAX_CHANNELS, _>")]
     pub(crate) channels: Option<u32>,
+    /// Names of the channels [default: bench:{number}, or as the dialect has them]; without
+    /// {number} it is the name of one.
+    #[arg(long, value_name = "TEMPLATE", help_heading = "Load")]
+    pub(crate) channel_name: Option<ChannelName>,
     /// Channels that each subscriber is in [default: 1].
     #[arg(long, value_name = "K", help_heading = "Load",
         value_parser = up_to(MAX_CHANNELS_PER_CLIENT))]
@@ -248,6 +253,7 @@ impl PlanInput {
             connections: self.connections.or(other.connections),
             ramp: self.ramp.or(other.ramp),
             channels: self.channels.or(other.channels),
+            channel_name: self.channel_name.or(other.channel_name),
             channels_per_client: self.channels_per_client.or(other.channels_per_client),
             zipf: self.zipf.or(other.zipf),
             rate: self.rate.or(other.rate),

@@ -143,8 +143,8 @@ impl<'a> Publisher<'a> {
         let (publisher, channel, index) = self.config.plan.message(self.number, sequence);
         let stamp = Stamp { publisher, channel, index, intended };
         let data = stamp.document(&self.config.run, &self.filler);
+        let name = self.config.name(channel);
         if let Some(dialect) = &self.config.dialect {
-            let name = dialect.name(channel);
             let text = dialect.publication(&name, sequence + FIRST_ID, &data);
             match &mut self.replies {
                 Replies::Http(replies) => {
@@ -160,7 +160,7 @@ impl<'a> Publisher<'a> {
             self.transport.write(&mut self.out)?;
             return Ok(());
         }
-        let document = format_args!(r#"{{"channel":"{channel}","event":"bench","data":{data}}}"#);
+        let document = format_args!(r#"{{"channel":"{name}","event":"bench","data":{data}}}"#);
         match &mut self.replies {
             Replies::Http(replies) => {
                 let path = self.config.args.credentials.publish_path();

@@ -36,8 +36,11 @@ pub(crate) fn table(reports: &[Report]) -> String {
     quantiles("last subscriber", &|r| &r.last);
     row("loadgen: sent late by, p99", &|r| time(&r.lateness, r.lateness.p99_us));
     row("loadgen: CPU, of one core", &|r| format!("{:.0} %", r.cpu_percent));
-    row("server: memory per connection", &|r| memory(r.server_memory));
-    row("loadgen: memory per connection", &|r| memory(r.own_memory));
+    // It says something of connections that are held, not of a short load.
+    if reports.iter().any(|report| ["idle", "soak"].contains(&&*report.scenario)) {
+        row("server: memory per connection", &|r| memory(r.server_memory));
+        row("loadgen: memory per connection", &|r| memory(r.own_memory));
+    }
     let mut text = align(&rows);
     for report in reports {
         for remark in report.remarks() {

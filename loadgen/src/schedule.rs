@@ -9,25 +9,14 @@ use serde::Deserialize;
 
 use crate::timeline::Timeline;
 
-/// The `0`-th channel is `bench:0`, and so on.
+/// A channel, counted from 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Channel(pub(crate) u32);
 
 impl Channel {
-    /// From its name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        name.strip_prefix("bench:")?.parse().ok().map(Self)
-    }
-
     /// Its place in tables by channel.
     pub(crate) fn index(self) -> usize {
         self.0 as usize
-    }
-}
-
-impl std::fmt::Display for Channel {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "bench:{}", self.0)
     }
 }
 

@@ -110,8 +110,13 @@ fn read_some(
 }
 
 /// A subscription of one that recovers was confirmed.
-pub(crate) fn confirm(recorder: &mut Recorder, positions: &mut Positions, told: &Confirmation) {
-    let Some(channel) = Channel::named(&told.channel) else { return };
+pub(crate) fn confirm(
+    recorder: &mut Recorder,
+    positions: &mut Positions,
+    channel: Option<Channel>,
+    told: &Confirmation,
+) {
+    let Some(channel) = channel else { return };
     if positions.confirm(channel, told).is_err() {
         recorder.notice("a recovery that is not complete");
     }

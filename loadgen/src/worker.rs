@@ -235,7 +235,7 @@ impl<'a> Worker<'a> {
         self.poll.registry().register(&mut SourceFd(&fd), Token(place), interest)?;
         let mut out = Vec::new();
         let subscribe = |channel: Channel| Subscription {
-            channel: channel.to_string(),
+            channel: self.config.name(channel),
             since: self.kept[place].positions.of(channel).cloned(),
         };
         let channels = self.config.channels(index);
@@ -304,7 +304,10 @@ impl<'a> Worker<'a> {
             let now = shared.now();
             client.receive(bytes, out, |event| match event {
                 Event::Upgraded => upgraded = Some(now),
-                Event::Confirmed(told) if recovers => confirm(recorder, positions, &told),
+                Event::Confirmed(told) if recovers => {
+                    let channel = self.config.channel_named(&told.channel);
+                    confirm(recorder, positions, channel, &told);
+                }
                 Event::Confirmed(_) => {}
                 Event::Ready => {
                     *handshakes -= 1;

@@ -252,9 +252,11 @@ fn those_that_leave_and_come_back_lose_nothing_that_was_due_to_them() {
 #[test]
 fn those_that_recover_get_what_they_missed_or_it_is_a_loss() {
     let flags = ["--scenario=recovery", "--duration=1", "--assert=recovered>0"];
-    let ran = run(Fault::None, &flags);
-    assert_eq!((ran.code, ran.count("loss")), (0, 0), "{}", ran.stderr);
-    assert_eq!((ran.count("published"), ran.count("deliveries")), (200, 400));
+    for more in [&flags[..], &[&flags[..], &["--channel-name=room.{number}.x"]].concat()] {
+        let ran = run(Fault::None, more);
+        assert_eq!((ran.code, ran.count("loss")), (0, 0), "{}", ran.stderr);
+        assert_eq!((ran.count("published"), ran.count("deliveries")), (200, 400));
+    }
     let ran = run(Fault::Forget, &["--scenario=recovery", "--duration=1"]);
     assert!(ran.code == 1 && ran.count("loss") > 0, "{}", ran.stderr);
     assert_eq!(ran.count("deliveries") + ran.count("loss"), 400);

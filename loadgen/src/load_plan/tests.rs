@@ -58,6 +58,9 @@ fn what_cannot_be_is_named_with_its_value_and_the_remedy() {
     let calm = PlanInput { assertions, ..PlanInput::default() };
     let error = resolve(calm).unwrap_err();
     assert!(error.contains("--assert phase.calm.p99<5ms") && error.contains("steady"), "{error}");
+    let name = Some("global".parse().unwrap());
+    let global = PlanInput { channel_name: name, channels: Some(2), ..PlanInput::default() };
+    assert!(resolve(global).unwrap_err().contains("--channel-name global: 2 channels"));
     let unmeasured = PhaseInput { measured: Some(false), ..PhaseInput::default() };
     let nothing = PlanInput { phases: vec![unmeasured], ..PlanInput::default() };
     assert!(resolve(nothing).unwrap_err().contains("measured"));
