@@ -137,7 +137,7 @@ pub use types::{
     JsonLimitError, JsonObject, JsonObjectError, Member, MessageKey, NameError, PatternError,
     PresenceList, Present, Publication, PublishError, RevokedCertificates, RevokedTokens, Seq,
     ServiceId, ServiceLoad, ShardId, StartError, StateDocument, StateError, Target, Time, TlsMode,
-    TokenFault, Verdict,
+    TokenFault, Transport, Verdict,
 };
 // Of the modules that are hidden.
 #[doc(hidden)]

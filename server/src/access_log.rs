@@ -31,6 +31,7 @@ struct Line<'a> {
     user: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<&'a str>,
+    transport: &'a str,
     tls: bool,
     since: String,
     seconds: u64,
@@ -123,6 +124,7 @@ fn write(end: &ConnectionEnd, out: &mut impl Write, services: &[String]) -> io::
         address: end.peer.to_string(),
         user: end.user.as_deref(),
         certificate: end.certificate.as_deref(),
+        transport: end.transport.label(),
         tls: end.secure,
         since: time(end.unix_us.saturating_sub(open)),
         seconds: end.open.as_secs(),

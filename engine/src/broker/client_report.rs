@@ -116,6 +116,7 @@ pub(super) fn exceeded(
         | CloseReason::Protocol(_)
         | CloseReason::InvalidUtf8
         | CloseReason::NotInflated
+        | CloseReason::NoStream
         | CloseReason::Keys => return None,
     };
     Some(Exceeded { name, limit, value })

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::config::Compression;
 use crate::telemetry::{Lag, Skipped};
-use crate::types::{ChannelName, ServiceId, TlsMode};
+use crate::types::{ChannelName, ServiceId, TlsMode, Transport};
 
 /// A client's open connection, as a listing shows it.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct ConnectionInfo {
     /// Time since something was received of it, or since the PING that it has not answered, in
     /// whole seconds.
     pub silent: Duration,
+    /// By which protocol it is served.
+    pub transport: Transport,
     /// What protects it.
     pub tls_mode: TlsMode,
     /// Channels that it is subscribed to.

@@ -107,6 +107,7 @@ impl Parts {
             peer: connection.peer(),
             since: cx.now.unix_seconds(admitted),
             silent: Duration::from_secs(connections.silence(key.index, cx.time()).into()),
+            transport: connection.transport(),
             tls_mode: connection.tls_mode(),
             subscriptions: channels.subscriptions_of(key.index).len(),
             paused: connection.is_paused(),

@@ -17,6 +17,7 @@
 //! | `reader_context` | what a laggard is sent of a log, where it negotiated compression |
 //! | `twins` | messages that are compressed by themselves |
 //! | `laggard`, `laggards` | connections that are not live |
+//! | `readers` | streams of several channels, which read the logs each by itself |
 //! | `reading`, `slow_policy` | their next messages: all, or what the channel's class leaves |
 //! | `skips` | what was passed over |
 //! | `lag_report` | what is told about them |
@@ -34,6 +35,7 @@ mod laggard;
 mod laggards;
 mod marks;
 mod reader_context;
+mod readers;
 mod reading;
 mod shared_writes;
 mod skips;
@@ -47,7 +49,7 @@ use super::channel::{Channels, Sweep};
 use super::connection::Connections;
 use super::context::{Context, Ending, Reply};
 use crate::shared_frame::Deflation;
-use crate::types::{ChannelIndex, Encoding, Seq};
+use crate::types::{ChannelIndex, ConnectionKey, Encoding, Seq};
 use catch_up::Survey;
 use chains::{Chain, Chains};
 use encoded_sweeps::EncodedSlice;
@@ -78,6 +80,8 @@ pub(super) struct Delivery {
     encoded_slice: EncodedSlice,
     twins: Twins,
     laggards: Laggards,
+    /// Streams that the sweeps of this iteration have come to.
+    readers: Vec<ConnectionKey>,
     skips: Skips,
     survey: Survey,
 }
@@ -103,6 +107,7 @@ impl Delivery {
             encoded_slice: EncodedSlice::default(),
             twins: Twins::default(),
             laggards: Laggards::new(services),
+            readers: Vec::new(),
             skips: Skips::default(),
             survey: Survey::default(),
         }
@@ -160,7 +165,7 @@ impl Delivery {
             let Reply { key, mut bytes, closes } = reply;
             let Some(connection) = work.connections.get(key) else { continue };
             if self.laggards.get(key.index).is_some() {
-                self.owe(work.cx, key, bytes, closes);
+                self.owe(work.cx, key, bytes, (closes, connection.is_stream()));
                 continue;
             }
             if !connection.state().is_writable() {
@@ -201,9 +206,15 @@ impl Delivery {
                 while let Some(sweep) = work.channels.sweep(work.cx, channel)
                     && budget > 0
                 {
-                    match is_deflating_turn(work.channels, channel) {
-                        false => self.fill(work, channel, sweep, &mut budget),
-                        true => self.fill_encoded(work, channel, sweep, &mut budget),
+                    let encoding = work.channels.pending_encodings(channel).next();
+                    match encoding {
+                        Some(Encoding::Deflating) => {
+                            self.fill_encoded(work, channel, sweep, &mut budget);
+                        }
+                        Some(Encoding::JointEvent) => {
+                            self.fill_readers(work, channel, sweep, &mut budget);
+                        }
+                        _ => self.fill(work, channel, sweep, &mut budget),
                     }
                 }
             }
@@ -284,9 +295,4 @@ impl Delivery {
             std::iter::once(first).chain(frames).for_each(|frame| form.append(frame, out));
         })
     }
-}
-
-/// Whether a sweep has come to the members that negotiated compression, which are the last.
-fn is_deflating_turn(channels: &Channels, channel: ChannelIndex) -> bool {
-    channels.pending_encodings(channel).next() == Some(Encoding::Deflating)
 }

@@ -29,6 +29,10 @@ impl Parts {
         if state == State::HalfClosedLocal {
             return;
         }
+        if core.connections[key].is_stream() {
+            // Behind the request nothing is read: it is no request of its own, nor a message.
+            return self.close(key, CloseReason::Protocol("Bytes behind the request of a stream"));
+        }
         let limit = self.sessions.auth().message_limit(core, key);
         // The reader lends out events while the rest of the hub handles them.
         let mut reader = core.connections[key].reader.take();
@@ -160,7 +164,7 @@ impl Parts {
 
     fn pong(&mut self, key: ConnectionKey, payload: &[u8]) {
         let connections = &self.core.connections;
-        if connections.is_open(key) && !connections.encoding(key).is_event() {
+        if connections.is_open(key) {
             let mut pong = Vec::with_capacity(payload.len() + 2);
             frame::encode(Opcode::Pong, payload, &mut pong);
             self.core.cx.reply(key, pong);

@@ -21,6 +21,8 @@ use crate::wire::{event_stream, frame};
 
 /// What is reported in the place of a close code (RFC 6455, 7.1.5).
 const NO_CLOSE_FRAME: u16 = 1006;
+/// The code of a page that is left.
+const GOING_AWAY: u16 = 1001;
 
 /// All components of a shard's broker.
 pub(super) struct Parts {
@@ -66,18 +68,19 @@ impl Parts {
         self.note_end(key, reason.counted_as(), code, reason.error());
         let waited = self.forget(key);
         let core = &mut self.core;
-        let is_event_stream = core.connections.encoding(key).is_event();
+        let is_stream = core.connections[key].is_stream();
         let mut close = Vec::new();
-        match is_event_stream {
-            true => event_stream::close(code, text, reason.may_reconnect(), &mut close),
-            false => frame::close(code, text, &mut close),
+        match (is_stream, core.connections.end_opening(key)) {
+            (_, Some(opening)) => close = opening.refuse(reason, text),
+            (true, None) => event_stream::close(code, text, reason.may_reconnect(), &mut close),
+            (false, None) => frame::close(code, text, &mut close),
         }
         core.cx.reply_last(key, close);
         core.connections.begin_close(&mut core.cx, key);
         self.set_timer(key, Timer::Close);
         match waited {
             // Its client answers by ending its side only.
-            _ if is_event_stream => self.close_seen(key),
+            _ if is_stream => self.close_seen(key),
             Some(Waiting::Close(_)) => self.close_seen(key),
             Some(Waiting::End(end)) => self.end_received(key, end),
             Some(Waiting::Message(_)) | None => {}
@@ -105,6 +108,7 @@ impl Parts {
             peer: connection.peer(),
             user: self.sessions.auth().user(key).map(Into::into),
             certificate: connections.certificate(key.index).map(|shown| shown.name.clone()),
+            transport: connection.transport(),
             secure: connection.tls_mode().is_secure(),
             unix_us: cx.now.unix_us,
             open: Duration::from_secs(open.into()),
@@ -199,9 +203,19 @@ impl Parts {
     /// The peer ended its side, or the socket failed. A receive is no longer armed. What the peer
     /// sent before is handled first.
     pub(super) fn handle_end(&mut self, key: ConnectionKey, end: ReceiveEnd) {
+        if end == ReceiveEnd::Eof && self.is_open_stream(key) {
+            // Who reads a stream no more says so by its FIN, and waits for nothing.
+            self.note_end(key, Close::PeerGoingAway, GOING_AWAY, None);
+            return self.end(key);
+        }
         if !self.sessions.defer(&mut self.core, key, Waiting::End(end)) {
             self.end_received(key, end);
         }
+    }
+
+    fn is_open_stream(&self, key: ConnectionKey) -> bool {
+        let connection = self.core.connections.get(key);
+        connection.is_some_and(|connection| connection.is_open() && connection.is_stream())
     }
 
     /// A peer that ends its side first still gets what it is owed, then our FIN.

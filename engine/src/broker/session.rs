@@ -11,6 +11,7 @@
 //! | `backlog`, `waiting` | what a client sent while an earlier request of it is under way |
 //! | `echo` | every message back, for conformance suites |
 //! | `custom` | sessions of a protocol of the embedder |
+//! | `streams` | requests for Server-Sent Events |
 //! | `answers` | the messages clients are sent |
 
 mod answered;
@@ -29,6 +30,7 @@ mod operations;
 mod order;
 mod outstanding;
 mod permissions;
+mod streams;
 mod waiting;
 
 pub(super) use answers::presence as tell_presence;
@@ -107,6 +109,8 @@ impl Sessions {
             // The one subscription that no client can ask for.
             let subscribe = Action::Subscribe;
             self.order(core, key, Order::unasked(vec![ChannelName::probe()], subscribe));
+        } else if token.is_none() && streams::needs_token(core, key) {
+            core.cx.close(key, CloseReason::AuthRequired);
         } else if self.auth.begin(core, key, token) {
             self.welcome(core, key, false);
         }
@@ -114,6 +118,9 @@ impl Sessions {
 
     fn welcome(&mut self, core: &mut Core, key: ConnectionKey, authenticated: bool) {
         match core.settings(key).protocol.clone() {
+            Protocol::Envelope if core.connections.is_opening(key) => {
+                self.open_stream(core, key, authenticated);
+            }
             Protocol::Envelope => answers::welcome(core, key, authenticated),
             Protocol::Custom(protocol) => {
                 CustomSessions::greet(core, key, &*protocol, authenticated);
@@ -220,18 +227,6 @@ impl Sessions {
         if asked.welcome {
             self.welcome(core, key, true);
         }
-    }
-
-    /// Closes the clients whose tokens have expired.
-    pub(super) fn expire_tokens(&mut self, core: &mut Core) {
-        for key in self.auth.expire(core) {
-            self.close(core, key, CloseReason::TokenExpired);
-        }
-    }
-
-    /// Closes a connection once it was handed what was accepted for it.
-    pub(super) fn close(&mut self, core: &mut Core, key: ConnectionKey, reason: CloseReason) {
-        self.operations.close(core, &self.auth, key, reason);
     }
 
     fn order(&mut self, core: &mut Core, key: ConnectionKey, mut order: Order) {

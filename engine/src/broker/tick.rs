@@ -136,7 +136,10 @@ impl Parts {
         if !connection.is_open() || connection.is_paused() {
             return;
         }
-        if connections.encoding(key).is_event() {
+        if connection.is_stream() {
+            if connections.is_opening(key) {
+                return;
+            }
             // Nothing is sent back: a dead peer acknowledges no bytes, which the kernel notices.
             connections.note_sign(index, cx.time());
             cx.reply(key, event_stream::KEEPALIVE.to_vec());

@@ -268,6 +268,8 @@ labels! {
         Expelled = "expelled",
         /// Its client's certificate was revoked.
         CertificateRevoked = "certificate_revoked",
+        /// A request for Server-Sent Events that was answered with another status than 200.
+        NoStream = "no_stream",
         /// Its TLS keys were used up or could not be replaced.
         Keys = "keys",
     }
@@ -299,6 +301,7 @@ impl Close {
             Close::AuthBacklog => 4004,
             Close::Expelled => 4005,
             Close::CertificateRevoked => 4006,
+            Close::NoStream => 4007,
             // To be tried again later.
             Close::AuthTimeout => 4101,
             Close::MessageTimeout => 4102,

@@ -202,7 +202,15 @@ pub fn upgrade_request(data: &[u8]) {
     match &whole {
         Upgrade::NeedMore => assert!(data.len() < MAX_UPGRADE_REQUEST, "requests are bounded"),
         Upgrade::Accept(accepted) => {
-            assert_eq!(response(&accepted.response), (101, 0));
+            match &accepted.stream {
+                None => assert_eq!(response(&accepted.response), (101, 0)),
+                Some(stream) => {
+                    assert!(accepted.response.is_empty(), "the broker answers it");
+                    assert!((1..=MAX_CHANNELS_PER_REQUEST).contains(&stream.channels.len()));
+                    let known = |(name, ..): &(ChannelName, _, _)| stream.channels.contains(name);
+                    assert!(stream.since.iter().all(known), "positions of its channels only");
+                }
+            }
             assert!(accepted.consumed <= data.len().min(MAX_UPGRADE_REQUEST));
             let request = &data[..accepted.consumed];
             assert!(request.ends_with(b"\n\n") || request.ends_with(b"\n\r\n"));

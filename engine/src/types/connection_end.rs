@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::ServiceId;
+use super::{ServiceId, Transport};
 
 /// A client's connection that has come to its end: its close frame is on the way, or it is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct ConnectionEnd {
     pub user: Option<Box<str>>,
     /// The common name of the certificate that it showed.
     pub certificate: Option<Box<str>>,
+    /// By which protocol it was served.
+    pub transport: Transport,
     /// Whether TLS was on.
     pub secure: bool,
     /// When it ended: microseconds since 1970-01-01 UTC.

@@ -10,9 +10,9 @@ pub enum Encoding {
     Plain,
     /// Server-Sent Events, each with its position as `id`.
     Event,
-    /// Server-Sent Events without `id`: of connections with several channels, where an `id` would
-    /// take back what was said of the others.
-    BareEvent,
+    /// Server-Sent Events of connections with several channels, where each `id` says where the
+    /// connection is in all of them: written for it alone, as for a laggard.
+    JointEvent,
     /// WebSocket frames, compressed where a message is and its subscriber can inflate it.
     Deflating,
 }
@@ -22,10 +22,10 @@ impl Encoding {
     pub const COUNT: usize = 4;
     /// All, in the order in which a sweep goes through them.
     pub const ALL: [Encoding; Encoding::COUNT] =
-        [Encoding::Plain, Encoding::Event, Encoding::BareEvent, Encoding::Deflating];
+        [Encoding::Plain, Encoding::Event, Encoding::JointEvent, Encoding::Deflating];
 
     /// Whether it is one of Server-Sent Events.
     pub fn is_event(self) -> bool {
-        matches!(self, Encoding::Event | Encoding::BareEvent)
+        matches!(self, Encoding::Event | Encoding::JointEvent)
     }
 }

@@ -1,11 +1,22 @@
 //! Server-Sent Events: the body of `GET /v1/sse`, each event a chunk of HTTP/1.1. An event's `data`
 //! is the envelope that WebSocket clients get, as one line; its `id` says what the client has.
+//!
+//! | file | type |
+//! |---|---|
+//! | this one | events |
+//! | `stream_request` | what a client asks for, and the `id` that it sends back |
+//! | `response` | the head of a stream, and refusals |
+
+mod response;
+mod stream_request;
 
 use memchr::memchr2;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::frame::payload;
 use crate::types::{ChannelName, Epoch, Seq};
+pub use response::{Refusal, head};
+pub use stream_request::{StreamFault, StreamRequest};
 
 /// What a name keeps in an `id`: the other characters are those that separate, or that a header
 /// may not have.
@@ -59,24 +70,50 @@ fn hex_digits(len: usize) -> usize {
     len.checked_ilog2().unwrap_or(0) as usize / 4 + 1
 }
 
+/// What the `id` of an event says.
+#[derive(Clone, Copy, Debug)]
+pub struct Id<'a> {
+    /// Positions of the stream's other channels, as [`positions_before`] writes them.
+    pub others: &'a [u8],
+    /// The event's own.
+    pub position: Position<'a>,
+}
+
+impl Id<'_> {
+    /// Bytes of its line.
+    fn len(&self) -> usize {
+        b"id: \n".len() + self.others.len() + self.position.len()
+    }
+}
+
+/// Positions, as they stand in an `id` in front of another one.
+pub fn positions_before(positions: &[Position<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_positions(positions, &mut out);
+    if !out.is_empty() {
+        out.push(b';');
+    }
+    out
+}
+
 /// Bytes of an event's lines.
-fn body_len(position: Option<&Position<'_>>, text: &str) -> usize {
-    let id = position.map_or(0, |position| b"id: \n".len() + position.len());
-    id + DATA.len() + text.len() + b"\n\n".len()
+fn body_len(id: Option<&Id<'_>>, text: &str) -> usize {
+    id.map_or(0, Id::len) + DATA.len() + text.len() + b"\n\n".len()
 }
 
 /// Bytes of an event as [`event`] writes it.
-pub fn event_len(position: Option<&Position<'_>>, text: &str) -> usize {
-    let body = body_len(position, text);
+pub fn event_len(id: Option<&Id<'_>>, text: &str) -> usize {
+    let body = body_len(id, text);
     hex_digits(body) + 2 + body + 2
 }
 
-/// Appends an event whose data is a JSON document, with its position as `id`.
-pub fn event(position: Option<&Position<'_>>, text: &str, out: &mut Vec<u8>) {
-    out.reserve(event_len(position, text));
-    begin_chunk(body_len(position, text), out);
-    if let Some(position) = position {
+/// Appends an event whose data is a JSON document.
+pub fn event(id: Option<&Id<'_>>, text: &str, out: &mut Vec<u8>) {
+    out.reserve(event_len(id, text));
+    begin_chunk(body_len(id, text), out);
+    if let Some(Id { others, position }) = id {
         out.extend_from_slice(b"id: ");
+        out.extend_from_slice(others);
         write_epoch(position.epoch, out);
         write_position(position, out);
         out.push(b'\n');
@@ -94,10 +131,10 @@ pub fn event(position: Option<&Position<'_>>, text: &str, out: &mut Vec<u8>) {
 }
 
 /// An event of a message that was encoded as a WebSocket frame for one client.
-pub fn of_frame(position: Option<&Position<'_>>, frame: &[u8]) -> Vec<u8> {
+pub fn of_frame(id: Option<&Id<'_>>, frame: &[u8]) -> Vec<u8> {
     let text = std::str::from_utf8(payload(frame)).unwrap_or_default();
     let mut out = Vec::new();
-    event(position, text, &mut out);
+    event(id, text, &mut out);
     out
 }
 

@@ -1,13 +1,17 @@
-//! The HTTP/1.1 upgrade: RFC 6455 section 4.2, and the two health paths.
+//! The HTTP/1.1 upgrade: RFC 6455 section 4.2, requests for Server-Sent Events, and the two health
+//! paths.
 
-use std::time::Duration;
+mod error;
+mod sse_request;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use tungstenite::handshake::server::{create_response, write_response};
 
 use super::deflate::{self, Deflate};
+use super::event_stream::StreamRequest;
 use super::{Secret, proxy_protocol};
 use crate::limits::{MAX_UPGRADE_HEADERS, MAX_UPGRADE_REQUEST};
+pub use error::UpgradeError;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -19,7 +23,7 @@ const BEARER: &str = "bearer.";
 pub enum Upgrade {
     /// Read on: the request is not whole. Its length is bounded here, not by the caller.
     NeedMore,
-    /// Send the response; WebSocket follows.
+    /// Send the response; WebSocket follows, or a stream of events.
     Accept(Accepted),
     /// Send the response and close.
     Answer {
@@ -30,10 +34,10 @@ pub enum Upgrade {
     },
 }
 
-/// A good upgrade request.
+/// A good upgrade request, or one for a stream of events.
 #[derive(Debug)]
 pub struct Accepted {
-    /// The `101 Switching Protocols`.
+    /// The `101 Switching Protocols`; empty for a stream.
     pub response: Vec<u8>,
     /// Bytes of the request; those behind it belong to WebSocket.
     pub consumed: usize,
@@ -51,97 +55,8 @@ pub struct Accepted {
     pub deflate: Option<Deflate>,
     /// The token of `Authorization: Bearer`, else of the subprotocol `bearer.…`, else of `?token=`.
     pub token: Option<Secret>,
-}
-
-/// Why a request was not upgraded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UpgradeError {
-    /// Not HTTP, or not as it should be.
-    Malformed,
-    /// A TLS handshake, on a port without TLS.
-    Tls,
-    /// A PROXY header where none is due.
-    ProxyHeader,
-    /// Something but GET, or HEAD of anything but a health path.
-    Method,
-    /// More than [`MAX_UPGRADE_REQUEST`] bytes or [`MAX_UPGRADE_HEADERS`] headers.
-    TooLarge,
-    /// HTTP without the upgrade headers, or HTTP/1.0.
-    NoUpgrade,
-    /// A version of WebSocket other than 13.
-    Version,
-    /// A missing, repeated or impossible `Sec-WebSocket-Key`.
-    Key,
-    /// A missing, repeated or impossible `Host`.
-    Host,
-    /// A repeated or impossible `Origin`.
-    Origin,
-    /// Several tokens, or an `Authorization` that is no text.
-    Token,
-    /// A valid `Origin` whose pages may not connect.
-    Unlisted,
-    /// Its address has as many connections as it may have.
-    TooMany,
-    /// The server ends, in about this time.
-    ShuttingDown(Duration),
-}
-
-impl UpgradeError {
-    /// The status of the response.
-    pub fn status(self) -> StatusCode {
-        match self {
-            UpgradeError::Malformed
-            | UpgradeError::Tls
-            | UpgradeError::ProxyHeader
-            | UpgradeError::Key
-            | UpgradeError::Host
-            | UpgradeError::Origin
-            | UpgradeError::Token => StatusCode::BAD_REQUEST,
-            UpgradeError::Unlisted => StatusCode::FORBIDDEN,
-            UpgradeError::TooMany => StatusCode::TOO_MANY_REQUESTS,
-            UpgradeError::Method => StatusCode::METHOD_NOT_ALLOWED,
-            UpgradeError::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            UpgradeError::NoUpgrade | UpgradeError::Version => StatusCode::UPGRADE_REQUIRED,
-            UpgradeError::ShuttingDown(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    /// The body of the response, and the reason in logs.
-    pub fn reason(self) -> &'static str {
-        match self {
-            UpgradeError::Malformed => "malformed HTTP request",
-            UpgradeError::Tls => "a TLS handshake, and this port serves ws without TLS",
-            UpgradeError::ProxyHeader => {
-                "a PROXY header that proxy_protocol or trusted_proxies does not allow here"
-            }
-            UpgradeError::Method => "only GET is served here",
-            UpgradeError::TooLarge => "request headers are too large",
-            UpgradeError::NoUpgrade => "this is a WebSocket endpoint: upgrade required",
-            UpgradeError::Version => "only WebSocket version 13 is spoken here",
-            UpgradeError::Key => "missing or invalid Sec-WebSocket-Key header",
-            UpgradeError::Host => "missing or invalid Host header",
-            UpgradeError::Origin => "invalid Origin header",
-            UpgradeError::Token => "invalid Authorization header, or more than one token",
-            UpgradeError::Unlisted => "pages of this origin may not connect here",
-            UpgradeError::TooMany => "too many connections from this address",
-            UpgradeError::ShuttingDown(_) => "the server is shutting down",
-        }
-    }
-
-    /// A whole HTTP response.
-    pub fn response(self) -> Vec<u8> {
-        let extra = match self {
-            UpgradeError::Method => "Allow: GET\r\n".into(),
-            UpgradeError::NoUpgrade | UpgradeError::Version => {
-                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n".into()
-            }
-            // Whole seconds, not before the end.
-            UpgradeError::ShuttingDown(left) => format!("Retry-After: {}\r\n", left.as_secs() + 1),
-            _ => String::new(),
-        };
-        let body = format!("{}\n", self.reason());
-        answer(self.status(), "text/plain; charset=utf-8", &extra, &body)
-    }
+    /// What a request for a stream of events asks for.
+    pub stream: Option<Box<StreamRequest>>,
 }
 
 /// Reads what a connection has sent so far. `ready` is what `GET /ready` answers; `subprotocols`
@@ -155,6 +70,9 @@ pub fn parse(buffer: &[u8], ready: bool, subprotocols: &[String], compression: b
     let answer = match health(&request, ready) {
         Some(response) => Upgrade::Answer { response, refusal: None },
         None if request.is_head => refuse(UpgradeError::Method),
+        None if sse_request::is_meant(&request) => {
+            sse_request::accept(&request).map_or_else(refuse, Upgrade::Accept)
+        }
         None => upgrade(&request, subprotocols, compression).map_or_else(refuse, Upgrade::Accept),
     };
     if request.is_head { without_body(answer) } else { answer }
@@ -316,6 +234,7 @@ fn upgrade(
         forwarded: request.forwarded(X_FORWARDED_FOR),
         forwarded_proto: request.forwarded(X_FORWARDED_PROTO),
         token: request.token()?,
+        stream: None,
     })
 }
 

@@ -119,6 +119,7 @@ fn shown(service: &str, info: &ConnectionInfo) -> Value {
         "address": info.peer.to_string(),
         "since": time(info.since),
         "silent": info.silent.as_secs(),
+        "transport": info.transport.label(),
         "tls": tls,
         "kernel_tls": info.tls_mode.is_kernel(),
         "subscriptions": info.subscriptions,

@@ -6,6 +6,7 @@ pub mod namespace;
 pub mod prometheus;
 pub mod proxy;
 pub mod record_forger;
+pub mod sse;
 pub mod tls;
 pub mod tools;
 pub mod verify;

@@ -1,5 +1,7 @@
 //! Why a connection is closed. docs/PROTOCOL.md has the table of codes; a test compares them.
 
+use http::StatusCode;
+
 use crate::config::{Protocol, Service};
 use crate::telemetry::{Close, ConnectionError};
 
@@ -52,6 +54,8 @@ pub(crate) enum CloseReason {
     Expelled,
     /// Its client's certificate was revoked.
     CertificateRevoked,
+    /// A request for a stream of events that is answered otherwise.
+    NoStream,
     /// Its TLS keys are used up, or cannot follow the peer's: with new ones it may come back.
     Keys,
 }
@@ -102,6 +106,7 @@ impl CloseReason {
             CloseReason::TokenExpired => "Token expired",
             CloseReason::Expelled => "Disconnected by the service",
             CloseReason::CertificateRevoked => "Client certificate revoked",
+            CloseReason::NoStream => "Stream refused",
             CloseReason::Keys => "New TLS keys are needed: reconnect",
         }
     }
@@ -119,6 +124,27 @@ impl CloseReason {
                 | CloseReason::AuthOverload
                 | CloseReason::Keys
         )
+    }
+
+    /// What a request for a stream of events is answered that has come so far only: the status, and
+    /// a word for programs.
+    pub(crate) fn response(self) -> (StatusCode, &'static str) {
+        match self {
+            CloseReason::AuthMissing | CloseReason::AuthFailed | CloseReason::AuthError => {
+                (StatusCode::UNAUTHORIZED, "unauthorized")
+            }
+            CloseReason::AuthRequired | CloseReason::AuthTimeout | CloseReason::TokenExpired => {
+                (StatusCode::UNAUTHORIZED, "unauthorized")
+            }
+            CloseReason::Expelled | CloseReason::CertificateRevoked | CloseReason::NoStream => {
+                (StatusCode::FORBIDDEN, "forbidden")
+            }
+            CloseReason::Protocol(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            CloseReason::Shutdown | CloseReason::Drain => {
+                (StatusCode::SERVICE_UNAVAILABLE, "draining")
+            }
+            _ => (StatusCode::SERVICE_UNAVAILABLE, "saturated"),
+        }
     }
 
     /// As which it is counted.
@@ -148,13 +174,20 @@ impl CloseReason {
             CloseReason::TokenExpired => Close::TokenExpired,
             CloseReason::Expelled => Close::Expelled,
             CloseReason::CertificateRevoked => Close::CertificateRevoked,
+            CloseReason::NoStream => Close::NoStream,
             CloseReason::Keys => Close::Keys,
         }
     }
 
     /// Whether no line of the log tells of it: its peer wanted it, or it is one of many.
     pub(crate) fn is_expected(self) -> bool {
-        matches!(self, CloseReason::Peer(_) | CloseReason::Shutdown | CloseReason::Drain)
+        matches!(
+            self,
+            CloseReason::Peer(_)
+                | CloseReason::Shutdown
+                | CloseReason::Drain
+                | CloseReason::NoStream
+        )
     }
 
     /// The counter it raises, if it is a fault.
@@ -165,6 +198,7 @@ impl CloseReason {
             | CloseReason::Drain
             | CloseReason::Keys
             | CloseReason::CertificateRevoked
+            | CloseReason::NoStream
             | CloseReason::Expelled => None,
             CloseReason::MaxConnections => Some(ConnectionError::MaxConnections),
             CloseReason::SlowConsumer | CloseReason::LaggardMemory => {

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
-use crate::types::{ClientCertificate, Encoding, ServiceId, TlsMode};
+use crate::types::{ClientCertificate, ServiceId, TlsMode};
 use crate::wire::Secret;
 use crate::wire::deflate::Deflate;
+use crate::wire::event_stream::StreamRequest;
 
 /// How an HTTP upgrade ended: what `Hub::admit` takes.
 #[derive(Clone, Debug)]
@@ -25,8 +26,8 @@ pub struct Admission {
     pub deflate: Option<Deflate>,
     /// An internal probe: not counted, limited or authenticated.
     pub probe: bool,
-    /// In which form it is written messages.
-    pub encoding: Encoding,
+    /// What it asks for, if it is to be a stream of events.
+    pub stream: Option<Box<StreamRequest>>,
     /// What is written before anything else: the response to the upgrade request, in one write
     /// with the welcome.
     pub response: Vec<u8>,
@@ -44,7 +45,7 @@ impl Admission {
             token: None,
             deflate: None,
             probe: false,
-            encoding: Encoding::Plain,
+            stream: None,
             response: Vec::new(),
         }
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use super::State;
 use super::token_buckets::{Bucket, ByteBucket};
 use crate::limits::CONNECTION_RECORD;
-use crate::types::{DrainReason, ServiceId, Time, TlsMode};
+use crate::types::{DrainReason, ServiceId, Time, TlsMode, Transport};
 use crate::wire::deflate::Deflate;
 use crate::wire::frame::Reader;
 
@@ -20,8 +20,8 @@ pub(crate) struct Connection {
     pub(crate) close_sent: bool,
     /// The peer's close frame was received, or cannot be any more.
     pub(crate) close_seen: bool,
-    /// A PING was sent, and nothing received since.
-    pub(super) pinged: bool,
+    /// By what its client shows that it is there.
+    pub(super) sign: Sign,
     pub(super) tls_mode: TlsMode,
     pub(super) role: Role,
     /// The random part of the connection's id.
@@ -47,6 +47,19 @@ pub(super) enum Role {
     Probe,
     /// A client's that was told to reconnect.
     Leaving(DrainReason),
+}
+
+/// By what a client shows that it is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// It sends something.
+    #[default]
+    Sends,
+    /// A PING was sent, and nothing received since.
+    Answers,
+    /// It has sent all with its request for a stream: the kernel finds a socket dead whose bytes
+    /// are not acknowledged.
+    Acknowledges,
 }
 
 /// A reason not to receive from a connection. Each ends by itself.
@@ -96,6 +109,19 @@ impl Connection {
             Role::Leaving(why) => Some(why),
             Role::Client | Role::Probe => None,
         }
+    }
+
+    /// By which protocol its client is served.
+    pub(crate) fn transport(&self) -> Transport {
+        match self.sign {
+            Sign::Sends | Sign::Answers => Transport::WebSocket,
+            Sign::Acknowledges => Transport::EventStream,
+        }
+    }
+
+    /// Whether it is a stream of events: its client says nothing behind its request.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.transport() == Transport::EventStream
     }
 
     /// What protects it.

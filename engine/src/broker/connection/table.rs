@@ -2,6 +2,7 @@
 
 mod keepalive;
 mod leaving;
+mod opening_streams;
 mod unfinished_messages;
 
 use std::collections::HashMap;
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::record::Role;
+use super::opening::Stream;
+use super::record::{Role, Sign};
 use super::token_buckets::{Bucket, ByteBucket};
 use super::unfinished::Unfinished;
 use super::{Admission, Connection, Pause, State, connection_id};
@@ -18,7 +20,7 @@ use crate::broker::effect::Effect;
 use crate::broker::timers::Timer;
 use crate::limits::SMALL_FRAME_RATE;
 use crate::telemetry::{Close, ConnectionError, Count, MessageType};
-use crate::types::{ClientCertificate, ConnectionKey, Encoding, ShardId, Time};
+use crate::types::{ClientCertificate, ConnectionKey, ShardId, Time, Transport};
 use crate::wire::event_stream;
 use crate::wire::frame::Reader;
 
@@ -37,8 +39,8 @@ pub(crate) struct Connections {
     unfinished: Unfinished,
     /// Of the few that have one, by index.
     certificates: HashMap<u32, Box<ClientCertificate>>,
-    /// In which form those are written messages that do not get WebSocket frames, by index.
-    encodings: HashMap<u32, Encoding>,
+    /// Streams of events, by index.
+    streams: HashMap<u32, Stream>,
 }
 
 impl Connections {
@@ -54,7 +56,7 @@ impl Connections {
             leaving: vec![0; services],
             unfinished: Unfinished::new(services),
             certificates: HashMap::new(),
-            encodings: HashMap::new(),
+            streams: HashMap::new(),
         }
     }
 
@@ -84,8 +86,9 @@ impl Connections {
         record.set_peer(admission.peer);
         self.last_rx[index as usize] = record.since;
         let certificate = admission.certificate.take();
-        if admission.encoding != Encoding::Plain {
-            self.encodings.insert(index, admission.encoding);
+        if let Some(request) = admission.stream.take() {
+            record.sign = Sign::Acknowledges;
+            self.streams.insert(index, Stream::new(*request));
         }
         self.certificates.extend(certificate.map(|certificate| (index, certificate)));
         if !admission.probe {
@@ -109,7 +112,7 @@ impl Connections {
     pub(crate) fn release(&mut self, key: ConnectionKey) {
         self.unfinished.set(key, self[key].service, 0, Time(0));
         self.certificates.remove(&key.index);
-        self.encodings.remove(&key.index);
+        self.streams.remove(&key.index);
         let record = &mut self[key];
         record.become_state(State::Vacant);
         let (service, role) = (record.service, record.role);
@@ -180,7 +183,8 @@ impl Connections {
         &self.open
     }
 
-    /// Queues a frame for a client, counted by the kind of its message.
+    /// Queues a frame for a client, counted by the kind of its message. A stream that is not open
+    /// yet is answered otherwise.
     pub(crate) fn answer(
         &self,
         cx: &mut Context,
@@ -189,9 +193,10 @@ impl Connections {
         frame: Vec<u8>,
     ) {
         let record = &self[key];
-        let frame = match self.encoding(key).is_event() {
-            true => event_stream::of_frame(None, &frame),
-            false => frame,
+        let frame = match record.transport() {
+            Transport::EventStream if self.is_opening(key) => return,
+            Transport::EventStream => event_stream::of_frame(None, &frame),
+            Transport::WebSocket => frame,
         };
         if !record.is_probe() {
             cx.recorder.sent(record.service, kind);
@@ -222,7 +227,9 @@ impl Connections {
     pub(crate) fn received(&mut self, cx: &mut Context, key: ConnectionKey, bytes: usize) -> bool {
         self.last_rx[key.index as usize] = cx.time().seconds();
         let record = &mut self[key];
-        record.pinged = false;
+        if record.sign == Sign::Answers {
+            record.sign = Sign::Sends;
+        }
         if record.state != State::Open {
             return record.bytes.drain(bytes);
         }

@@ -1,7 +1,7 @@
 //! Serving laggards: tail, outbox and logs, chunk by chunk, until they are level again.
 
 use super::chains::Chains;
-use super::form::Form;
+use super::form::{Form, positions_beside};
 use super::laggard::{LagState, Laggard};
 use super::reader_context::ReaderContext;
 use super::reading::{Brought, Reading};
@@ -118,13 +118,16 @@ impl Delivery {
         cx: &mut Context,
         key: ConnectionKey,
         bytes: Vec<u8>,
-        closes: bool,
+        (closes, is_stream): (bool, bool),
     ) {
         let Some(laggard) = self.laggards.get_mut(key.index) else { return };
         if laggard.closing {
             return;
         }
-        if closes {
+        if closes && (is_stream || bytes.is_empty()) {
+            // Of a stream it may have the head.
+            laggard.close_behind(&bytes);
+        } else if closes {
             laggard.close_with(bytes);
         } else if laggard.state == LagState::Waiting
             && !laggard.outbox.is_empty()
@@ -156,23 +159,32 @@ impl Delivery {
 
     /// Serves some of the laggards that may be written.
     pub(in crate::broker) fn serve_laggards(&mut self, work: &mut Work<'_, impl WriteSink>) {
+        self.serve_readers(work);
         for _ in 0..self.laggards.ready().min(work.cx.limits.laggards) {
             let Some(key) = self.laggards.next_ready() else { break };
             if work.connections.get(key).is_some() {
-                self.serve(work, key);
+                self.serve(work, key, LagState::Ready);
             }
         }
     }
 
-    fn serve(&mut self, work: &mut Work<'_, impl WriteSink>, key: ConnectionKey) {
+    /// Serves a laggard that is in this state.
+    pub(super) fn serve(
+        &mut self,
+        work: &mut Work<'_, impl WriteSink>,
+        key: ConnectionKey,
+        state: LagState,
+    ) {
         let Some(laggard) = self.laggards.get_mut(key.index) else { return };
-        if laggard.state != LagState::Ready {
+        if laggard.state != state {
             return;
         }
         let memory = (&mut self.twins, &mut self.skips);
         let next = next_of(work, &self.chains, memory, key, laggard);
-        if let Next::Write(_) = next {
-            laggard.state = LagState::Writing;
+        match next {
+            Next::Write(_) => laggard.state = LagState::Writing,
+            Next::Level => {}
+            Next::Hold | Next::FellOff => laggard.state = LagState::Ready,
         }
         self.charge(work.cx, key);
         match next {
@@ -194,13 +206,13 @@ impl Delivery {
     }
 
     /// Nothing is owed any more: live again, or closed.
-    fn go_live(&mut self, cx: &mut Context, key: ConnectionKey) {
+    pub(super) fn go_live(&mut self, cx: &mut Context, key: ConnectionKey) {
         let Some(laggard) = self.laggards.remove(key.index) else { return };
         if laggard.closing {
             return cx.end(key, Ending::CloseWritten);
         }
         self.gate.open(key.index);
-        if !laggard.recovering {
+        if !laggard.recovering && !laggard.keeps_up {
             cx.recorder.caught_up(cx.now.mono.ns_since(laggard.since));
         }
     }
@@ -278,13 +290,14 @@ fn next_of<S>(
     if let Some(tail) = laggard.tail.take() {
         return Next::Write(tail);
     }
-    if !laggard.outbox.is_empty() {
+    if !laggard.outbox.is_empty() && !laggard.keeps_up {
         return Next::Write(Payload::Owned(std::mem::take(&mut laggard.outbox)));
     }
-    let (mut joined, mut ahead) = (Vec::new(), false);
+    // Who keeps up is written all in one: a second write might come too late for the log.
+    let (mut joined, mut ahead) = (std::mem::take(&mut laggard.outbox), false);
     for _ in 0..laggard.cursors.len() {
         laggard.next_cursor %= laggard.cursors.len();
-        let cursor = &mut laggard.cursors[laggard.next_cursor];
+        let cursor = laggard.cursors[laggard.next_cursor];
         // Up to where the live set stands for this subscriber, so that going live loses and
         // repeats nothing (invariant 2).
         let Some(handed) = chains.handed(work.channels, key.index, cursor.channel) else {
@@ -299,17 +312,21 @@ fn next_of<S>(
             laggard.next_cursor += 1;
             continue;
         }
-        let (blamed, channel) = (!laggard.recovering, cursor.channel);
+        let blamed = !laggard.recovering && !laggard.keeps_up;
+        let channel = cursor.channel;
+        let others = positions_beside(work.channels, key.index, laggard);
+        let cursor = &mut laggard.cursors[laggard.next_cursor];
         let mut context = ReaderContext::new(work.channels.since(key.index, channel));
         let reading = Reading {
             cx: work.cx,
             channels: work.channels,
-            form: Form::of(work.channels, key.index, channel),
+            form: Form::of(work.channels, key.index, channel).beside(&others),
             cursor,
             handed,
             joined: &mut joined,
             context: &mut context,
             twins,
+            keeps_up: laggard.keeps_up,
             brought: Brought::default(),
             #[cfg(test)]
             sabotage: skips.sabotage,
@@ -319,8 +336,6 @@ fn next_of<S>(
         if brought.disconnects {
             return Next::FellOff;
         }
-        let service = work.channels.name(channel).service();
-        work.cx.recorder.replayed(service, brought.frames);
         context.keep(work.channels, key.index, channel);
         skips.add(key.index, &brought);
         if let Some(behind) = brought.behind {

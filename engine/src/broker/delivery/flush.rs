@@ -82,7 +82,7 @@ impl Delivery {
                     work.cx.end(key, Ending::CloseWritten);
                 }
             }
-            Run::Laggard { key } => self.laggards.make_ready(key, LagState::Writing),
+            Run::Laggard { key } => self.end_reading(work.cx, work.channels, key),
         }
     }
 
@@ -156,6 +156,7 @@ impl Delivery {
             }
             Run::Laggard { .. } => {
                 let tail = rest_of(&mut payloads[short.run], short.owed);
+                self.stop_keeping_up(work.cx, key.index, at);
                 if let Some(laggard) = self.laggards.get_mut(key.index) {
                     (laggard.tail, laggard.state) = (Some(tail), LagState::Waiting);
                 }

@@ -3,11 +3,12 @@
 
 use std::rc::Rc;
 
+use super::laggard::{Cursor, Laggard};
 use super::write_sink::Payload;
 use crate::broker::channel::{Channels, Sweep};
 use crate::shared_frame::{Deflation, Frame};
 use crate::types::{ChannelIndex, ChannelName, Encoding, Epoch, Seq};
-use crate::wire::event_stream::{self, Position};
+use crate::wire::event_stream::{self, Id, Position};
 
 /// An encoding of a channel's frames, with what it takes to make it.
 #[derive(Clone, Copy)]
@@ -17,12 +18,14 @@ pub(super) struct Form<'a> {
     deflation: Deflation,
     channel: &'a ChannelName,
     epoch: Epoch,
+    /// Positions of the subscriber in other channels, in front of the one of an event.
+    others: &'a [u8],
 }
 
 impl<'a> Form<'a> {
     pub(super) fn new(channels: &'a Channels, channel: ChannelIndex, encoding: Encoding) -> Self {
         let (epoch, channel) = (channels.log(channel).epoch(), channels.name(channel));
-        Form { encoding, deflation: Deflation::Plain, channel, epoch }
+        Form { encoding, deflation: Deflation::Plain, channel, epoch, others: &[] }
     }
 
     /// The same with WebSocket frames compressed in this way.
@@ -35,17 +38,22 @@ impl<'a> Form<'a> {
         Form::new(channels, channel, channels.encoding_of(connection, channel))
     }
 
-    fn position(&self, seq: Seq) -> Option<Position<'a>> {
-        let Form { channel, epoch, .. } = *self;
-        (self.encoding == Encoding::Event).then_some(Position { channel, epoch, seq })
+    /// The same of a subscriber that is at these positions in other channels.
+    pub(super) fn beside(self, others: &'a [u8]) -> Self {
+        Form { others, ..self }
+    }
+
+    fn id(&self, seq: Seq) -> Id<'a> {
+        let Form { channel, epoch, others, .. } = *self;
+        Id { others, position: Position { channel, epoch, seq } }
     }
 
     /// Bytes of a frame in it.
     pub(super) fn len(&self, frame: &Frame) -> usize {
         match self.encoding {
             Encoding::Plain | Encoding::Deflating => frame.encoded(self.deflation).len(),
-            Encoding::Event | Encoding::BareEvent => {
-                event_stream::event_len(self.position(frame.seq).as_ref(), frame.text())
+            Encoding::Event | Encoding::JointEvent => {
+                event_stream::event_len(Some(&self.id(frame.seq)), frame.text())
             }
         }
     }
@@ -56,8 +64,8 @@ impl<'a> Form<'a> {
             Encoding::Plain | Encoding::Deflating => {
                 out.extend_from_slice(frame.encoded(self.deflation));
             }
-            Encoding::Event | Encoding::BareEvent => {
-                event_stream::event(self.position(frame.seq).as_ref(), frame.text(), out);
+            Encoding::Event | Encoding::JointEvent => {
+                event_stream::event(Some(&self.id(frame.seq)), frame.text(), out);
             }
         }
     }
@@ -79,11 +87,27 @@ impl<'a> Form<'a> {
     pub(super) fn message(&self, frame: Vec<u8>, seq: Seq) -> Vec<u8> {
         match self.encoding {
             Encoding::Plain | Encoding::Deflating => frame,
-            Encoding::Event | Encoding::BareEvent => {
-                event_stream::of_frame(self.position(seq).as_ref(), &frame)
+            Encoding::Event | Encoding::JointEvent => {
+                event_stream::of_frame(Some(&self.id(seq)), &frame)
             }
         }
     }
+}
+
+/// The positions of a subscriber in the other channels that it reads than the one that is next, as
+/// its events have them in front: of one whose events have them.
+pub(super) fn positions_beside(channels: &Channels, connection: u32, laggard: &Laggard) -> Vec<u8> {
+    let next = laggard.cursors[laggard.next_cursor].channel;
+    if channels.encoding_of(connection, next) != Encoding::JointEvent {
+        return Vec::new();
+    }
+    let others = laggard.cursors.iter().filter(|cursor| cursor.channel != next);
+    let position = |cursor: &Cursor| Position {
+        channel: channels.name(cursor.channel),
+        epoch: channels.log(cursor.channel).epoch(),
+        seq: Seq(cursor.next.0 - 1),
+    };
+    event_stream::positions_before(&others.map(position).collect::<Vec<_>>())
 }
 
 /// Bytes of a sweep in an encoding; without one, at most in any.

@@ -21,6 +21,8 @@ pub(super) struct Laggard {
     pub(super) state: LagState,
     /// It joined in the past and is not to be blamed for it.
     pub(super) recovering: bool,
+    /// It reads the logs for its own `id`s, and has taken every write whole.
+    pub(super) keeps_up: bool,
     /// It is too far behind in a channel whose class then passes messages over.
     pub(super) skipping: bool,
     /// The outbox ends with the close frame.
@@ -71,6 +73,7 @@ impl Laggard {
             since: now,
             state,
             recovering: false,
+            keeps_up: false,
             skipping: false,
             closing: false,
             service,
@@ -122,13 +125,16 @@ impl Laggard {
         self.cursors.retain(|cursor| cursor.channel != channel);
     }
 
-    /// Nothing else will be sent but what must be finished and this close frame; without one, the
-    /// outbox too.
+    /// Nothing else will be sent but what must be finished and this close frame.
     pub(super) fn close_with(&mut self, frame: Vec<u8>) {
+        self.outbox = frame;
+        self.close_behind(&[]);
+    }
+
+    /// The same, but for the outbox in front of these last bytes.
+    pub(super) fn close_behind(&mut self, last: &[u8]) {
         self.cursors = Vec::new();
-        if !frame.is_empty() {
-            self.outbox = frame;
-        }
+        self.outbox.extend_from_slice(last);
         self.closing = true;
     }
 }

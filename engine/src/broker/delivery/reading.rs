@@ -31,6 +31,8 @@ pub(super) struct Reading<'a> {
     /// What the subscriber's inflater has of the channel's context.
     pub(super) context: &'a mut ReaderContext,
     pub(super) twins: &'a mut Twins,
+    /// The subscriber is no laggard otherwise: what it reads is delivered, and not replayed.
+    pub(super) keeps_up: bool,
     pub(super) brought: Brought,
     #[cfg(test)]
     pub(super) sabotage: Option<super::delivery_invariants::SkipFault>,
@@ -82,7 +84,8 @@ impl Reading<'_> {
         to: Seq,
         reason: impl Fn(Seq) -> GapReason,
     ) {
-        let chunk = self.cx.limits.chunk;
+        // A sweep is taken whole.
+        let chunk = if self.keeps_up { usize::MAX } else { self.cx.limits.chunk };
         for frame in frames.take_while(|frame| frame.seq <= to) {
             let next = self.cursor.next;
             if frame.first < next {
@@ -107,6 +110,7 @@ impl Reading<'_> {
             self.context.took(&mut self.cx.recorder, frame, deflation);
             self.cursor.next = frame.seq.next();
             self.brought.frames += 1;
+            self.count(frame, len);
             if is_large {
                 self.brought.large = Some(form.rest(frame, 0));
                 return;
@@ -115,6 +119,17 @@ impl Reading<'_> {
         }
         if self.cursor.next <= to {
             self.pass_over(to, reason(self.cursor.next));
+        }
+    }
+
+    /// Counts a frame.
+    fn count(&mut self, frame: &Frame, len: usize) {
+        let (channel, recorder) = (self.cursor.channel, &mut self.cx.recorder);
+        if self.keeps_up {
+            let ns = self.cx.now.mono.ns_since(frame.accepted_at);
+            recorder.delivered(self.channels.metric_class(channel), ns, 1, len);
+        } else {
+            recorder.replayed(self.channels.name(channel).service(), 1);
         }
     }
 

@@ -109,6 +109,10 @@ impl Delivery {
         let Some(rest) = left.checked_sub(cost) else { return false };
         let Some(sweep) = work.channels.sweep(work.cx, channel) else { return true };
         let sole = sole_encoding(work.channels, channel);
+        if sole == Some(Encoding::JointEvent) || !self.set_readers_aside(work, channel) {
+            // It is swept by itself.
+            return true;
+        }
         let bytes = form::bytes_of(work.channels, channel, sole, sweep);
         if !self.chains.has_room(members, self.group.bytes + bytes, 2 * work.cx.limits.join) {
             return false;
@@ -137,7 +141,8 @@ impl Delivery {
     /// Marks a sweep whose members have several encodings, for each of them. The group is empty.
     fn mark_mixed<S>(&mut self, work: &Work<'_, S>, channel: ChannelIndex, sweep: Sweep) {
         assert!(self.group.sweeps.is_empty(), "no group is like members with several encodings");
-        for encoding in Encoding::ALL {
+        let shared = |encoding: &Encoding| *encoding != Encoding::JointEvent;
+        for encoding in Encoding::ALL.into_iter().filter(shared) {
             if !work.channels.pending(channel, encoding).is_empty() {
                 self.push_to_group(work, channel, sweep, encoding);
                 self.mark_group(work);

@@ -22,6 +22,12 @@ fn speaks_envelope(core: &Core, key: ConnectionKey) -> bool {
 
 /// The first message of a connection.
 pub(super) fn welcome(core: &mut Core, key: ConnectionKey, authenticated: bool) {
+    let frame = welcome_frame(core, key, authenticated);
+    core.connections.answer(&mut core.cx, key, MessageType::Event, frame);
+}
+
+/// The same as a frame.
+pub(super) fn welcome_frame(core: &mut Core, key: ConnectionKey, authenticated: bool) -> Vec<u8> {
     let config = core.cx.config.clone();
     let connection = &core.connections[key];
     let service = &config[connection.service()];
@@ -41,9 +47,9 @@ pub(super) fn welcome(core: &mut Core, key: ConnectionKey, authenticated: bool) 
         },
         extra: &service.welcome_extra,
     };
-    core.answer(key, MessageType::Event, |encoder, stamp, out| {
+    core.cx.encode(|encoder, stamp, out| {
         encoder.write(stamp, None, &reply::welcome(&welcome), out);
-    });
+    })
 }
 
 fn whole_ms(time: Duration) -> u64 {
@@ -199,7 +205,7 @@ pub(super) fn subscribed(core: &mut Core, key: ConnectionKey, order: &Order, joi
 }
 
 /// Which limit a subscription has reached: of subscriptions, or of channels.
-fn at_limit(core: &Core, key: ConnectionKey, order: &Order) -> String {
+pub(super) fn at_limit(core: &Core, key: ConnectionKey, order: &Order) -> String {
     let most = core.settings(key).access.max_subscriptions;
     let own = || format!("A connection may have {most} subscriptions (max_subscriptions)");
     order.refusal.map_or_else(own, |refusal| refusal.text().into())

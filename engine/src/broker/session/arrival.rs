@@ -4,6 +4,7 @@
 use super::answers;
 use super::auth::Authentication;
 use super::order::Order;
+use super::streams;
 use crate::broker::core::{Core, Joined};
 #[cfg(test)]
 use crate::broker::recovery_faults::RecoveryFault;
@@ -89,7 +90,10 @@ pub(super) fn take_effect(
         core.subscribe(key, index, start)
     };
     let joined: Vec<Joined> = starts.map(subscribe).collect();
-    answers::subscribed(core, key, order, &joined);
+    match core.connections.is_opening(key) {
+        true => streams::opened(core, key, order, &joined),
+        false => answers::subscribed(core, key, order, &joined),
+    }
     core.delivery.charge(&mut core.cx, key);
     for (&index, joined) in channels.iter().zip(&joined) {
         if let Some(next) = joined.next {

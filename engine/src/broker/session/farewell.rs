@@ -1,8 +1,9 @@
-//! What clients are told before their connections are closed.
+//! The ends of connections: what clients are told before, and when their tokens are over.
 
 use std::time::Duration;
 
 use super::{Sessions, answers};
+use crate::broker::connection::CloseReason;
 use crate::broker::core::Core;
 use crate::types::{ConnectionKey, DrainReason};
 
@@ -18,5 +19,22 @@ impl Sessions {
         if self.auth.is_welcomed(key) {
             answers::reconnect(core, key, after, why);
         }
+    }
+
+    /// Closes the clients whose tokens have expired.
+    pub(in crate::broker) fn expire_tokens(&mut self, core: &mut Core) {
+        for key in self.auth.expire(core) {
+            self.close(core, key, CloseReason::TokenExpired);
+        }
+    }
+
+    /// Closes a connection once it was handed what was accepted for it.
+    pub(in crate::broker) fn close(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        reason: CloseReason,
+    ) {
+        self.operations.close(core, &self.auth, key, reason);
     }
 }

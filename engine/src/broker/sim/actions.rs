@@ -11,7 +11,7 @@ use super::world::{TOKENS, World, auth};
 use crate::broker::ReceiveEnd;
 use crate::config::AuthMode;
 use crate::limits::{LEAVE_PATIENCE, TICK};
-use crate::types::{ClientAction, ClientCommand, Target};
+use crate::types::{ClientAction, ClientCommand, ServiceId, Target};
 
 /// The fault of a client that ends its side without a close frame (RFC 6455, 7.1.5).
 const PARTED: u16 = 1006;
@@ -103,7 +103,10 @@ impl World {
             self.send(client, OpCode::Control(Control::Pong), &payload);
         }
         if let (Some(code), None) = (self.clients[client].closed, self.clients[client].close_sent) {
-            self.close(client, code);
+            match self.clients[client].encoding.is_event() {
+                true => self.end_stream(client, code),
+                false => self.close(client, code),
+            }
         }
         let (end, socket) = (&mut self.clients[client], &mut self.sockets[client]);
         if socket.fin && socket.down.is_empty() {
@@ -126,6 +129,9 @@ impl World {
             expected.extend([4101, 4102, 4103, 4201]);
             expected.extend(self.plan.changes.then_some(1009));
             expected.extend(fault);
+            if self.clients[client].encoding.is_event() {
+                expected.extend([400, 401, 403, 503, 507]);
+            }
             let known = closed.is_none_or(|code| expected.contains(&code));
             assert!(known, "client {client}: {closed:?} {fault:?}");
         }
@@ -194,7 +200,7 @@ impl World {
     }
 
     fn speak(&mut self, client: usize) {
-        if !self.may_speak(client) {
+        if !self.may_speak(client) || self.clients[client].encoding.is_event() {
             return;
         }
         let id = self.next_id;
@@ -232,8 +238,7 @@ impl World {
                 format!(r#"{{"id":"{id}","type":"ping"}}"#)
             }
             92..96 => {
-                let answers = !self.clients[client].encoding.is_event();
-                if answers && self.clients[client].asked.insert(0, "frame").is_none() {
+                if self.clients[client].asked.insert(0, "frame").is_none() {
                     self.send(client, OpCode::Control(Control::Ping), b"sim");
                 }
                 return;
@@ -305,7 +310,11 @@ impl World {
     }
 
     pub(super) fn some_channels(&mut self, client: usize) -> Vec<usize> {
-        let mut channels = self.truth.channels_of(self.clients[client].service);
+        self.some_channels_of(self.clients[client].service)
+    }
+
+    pub(super) fn some_channels_of(&mut self, service: ServiceId) -> Vec<usize> {
+        let mut channels = self.truth.channels_of(service);
         self.rng.shuffle(&mut channels);
         channels.truncate(self.rng.usize(1..=channels.len()));
         channels
@@ -320,6 +329,9 @@ impl World {
     fn misbehave(&mut self, client: usize) {
         if !self.may_speak(client) {
             return;
+        }
+        if self.clients[client].encoding.is_event() {
+            return self.misbehave_in_stream(client);
         }
         let what = self.rng.u8(..7);
         self.note(|| format!("client {client} misbehaves ({what})"));

@@ -4,6 +4,7 @@
 pub(super) mod attendance;
 mod by_patterns;
 pub(super) mod confirmed;
+mod errors;
 mod promised;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -33,12 +34,20 @@ pub(super) struct Belief {
     recovering: bool,
 }
 
+impl Belief {
+    pub(super) fn life(&self) -> Option<usize> {
+        self.life
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Client {
     pub(super) shard: usize,
     pub(super) service: ServiceId,
     /// How it is written messages.
     pub(super) encoding: Encoding,
+    /// Its request for a stream was answered.
+    pub(super) answered: bool,
     pub(super) buffer: Vec<u8>,
     pub(super) reading: bool,
     /// It vanished by itself.
@@ -222,30 +231,6 @@ impl Client {
             ("error", None) => self.error(value),
             _ => panic!("what is {value}"),
         }
-    }
-
-    fn error(&mut self, value: &Value) {
-        let code = value["error_code"].as_str().unwrap();
-        self.too_fast += u64::from(code == "RATE_LIMIT_EXCEEDED");
-        self.forbidden += u64::from(code == "FORBIDDEN");
-        let Some(id) = correlation(value) else {
-            return assert!(matches!(code, "DECODE_ERROR" | "RATE_LIMIT_EXCEEDED"), "{value}");
-        };
-        assert!(
-            matches!(
-                code,
-                "BUSY"
-                    | "RATE_LIMIT_EXCEEDED"
-                    | "LIMIT_EXCEEDED"
-                    | "UNKNOWN_REQUEST"
-                    | "AUTH_FAILED"
-                    | "FORBIDDEN"
-            ),
-            "{value}"
-        );
-        self.busy += u64::from(code == "BUSY");
-        self.orders.retain(|(order, _)| *order != id);
-        self.asked.remove(&id);
     }
 
     fn unsubscribed(&mut self, value: &Value, truth: &Truth) {

@@ -107,7 +107,7 @@ impl World {
                 true => socket.released,
                 false => {
                     let said = socket.up.is_empty() && socket.up_end.is_none();
-                    said && socket.down.is_empty() && end.closed.is_none()
+                    said && socket.down.is_empty() && end.closed.is_none() && end.fault.is_none()
                 }
             })
     }

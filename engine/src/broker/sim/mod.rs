@@ -24,6 +24,7 @@ mod returning_clients;
 mod slow_subscribers;
 mod small_world;
 mod state_clients;
+mod streams;
 mod truth;
 mod windows;
 mod world;

@@ -79,6 +79,8 @@ pub(super) struct Plan {
     pub(super) states: bool,
     /// Clients read logs by request.
     pub(super) histories: bool,
+    /// Some clients ask for Server-Sent Events.
+    pub(super) streams: bool,
     pub(super) sealed: bool,
     /// Percent of the clients that negotiate compression; 100: in the same way.
     pub(super) deflating: u8,
@@ -128,12 +130,12 @@ impl Plan {
         hub
     }
 
-    /// How a client is written messages, by the seed alone: in half of them some get events.
+    /// How a client is written messages, by the seed alone.
     pub(super) fn encoding(&self, client: usize) -> Encoding {
-        match (self.seed ^ self.seed >> 1) % 2 {
-            0 => Encoding::Plain,
+        match self.streams {
+            false => Encoding::Plain,
             // Who deflates is negotiated.
-            _ => Encoding::ALL[(client * 7 + self.seed as usize) % 5 % 3],
+            true => Encoding::ALL[(client * 7 + self.seed as usize) % 5 % 3],
         }
     }
 
@@ -182,6 +184,7 @@ impl Plan {
             returns: false,
             states: false,
             histories: false,
+            streams: (seed ^ seed >> 1) % 2 == 1,
             sealed: rng.bool(),
             deflating: 0,
             bounds,

@@ -25,6 +25,7 @@ pub(super) fn world_of(seed: u64, slice: usize, service: Service, channels: &[&[
     let mut plan = Plan::new(seed, None);
     (plan.shards, plan.channels, plan.capacity) = (1, 2, channels.len() + SPARE);
     (plan.socket, plan.sealed, plan.rough, plan.roomy) = (1 << 20, false, false, true);
+    plan.streams = false;
     plan.deflating = if service.may_compress() { 100 } else { 0 };
     (plan.services, plan.config) = (1, Arc::new(Config::from(service)));
     plan.bounds = TurnLimits { slice, ..TurnLimits::default() };

@@ -13,7 +13,7 @@ use crate::broker::{Admission, Hub, ReceiveEnd};
 use crate::config::Config;
 use crate::limits::TICK;
 use crate::types::{
-    AuthError, ConnectionKey, Identity, Now, ServiceId, ShardId, Time, TlsMode, Verdict,
+    AuthError, ConnectionKey, Encoding, Identity, Now, ServiceId, ShardId, Time, TlsMode, Verdict,
 };
 
 pub(super) struct World {
@@ -120,10 +120,14 @@ impl World {
         let (token, frame) = self.token();
         let service = ServiceId((self.clients.len() % self.plan.services) as u8);
         let tls_mode = if sealed { TlsMode::Tls13 } else { TlsMode::Plain };
-        let encoding = self.plan.encoding(self.clients.len());
-        let (deflate, inflater) = if encoding.is_event() { (None, None) } else { self.negotiate() };
+        let (stream, orders) = self.stream_request(service).unzip();
+        let (encoding, (deflate, inflater), frame) = match &stream {
+            None => (Encoding::Plain, self.negotiate(), frame),
+            Some(_) => (self.plan.encoding(self.clients.len()), (None, None), None),
+        };
+        let token = if stream.is_some() { self.stream_token(token) } else { token };
         let plain = Admission::plain(([127, 0, 0, 1], 1).into());
-        let admission = Admission { service, tls_mode, over_capacity, token, encoding, ..plain };
+        let admission = Admission { service, tls_mode, over_capacity, token, stream, ..plain };
         let admission = Admission { deflate, ..admission };
         self.begin_iteration(shard);
         let Some(key) = self.hubs[shard].admit(admission) else {
@@ -133,6 +137,8 @@ impl World {
         self.note(|| format!("client {client} connects to shard {shard} as {key:?}"));
         self.clients.push(Client::new(shard, service, over_capacity, frame.is_some()));
         self.clients[client].encoding = encoding;
+        let orders = orders.into_iter().flatten().map(|order| (0, order));
+        self.clients[client].orders.extend(orders);
         self.clients[client].inflater = inflater;
         let room = self.rng.usize(1..=self.plan.socket);
         self.sockets.push(Socket { sealed, room, ..Socket::default() });

@@ -15,13 +15,14 @@ use super::budget::StepClass;
 use super::outcome::{AcceptedUpgrade, HandshakeError, UpgradedConnection};
 use super::queue::{HandshakeGuard, HandshakeQueue};
 use crate::broker::Admission;
+use crate::config::Protocol;
 use crate::limits::{
     CLOSE_TIMEOUT, HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER,
 };
 use crate::shard::delivery_ring::{Sealed, ktls};
 use crate::shard::tls::{Kernel, SlotTls, TlsSession};
 use crate::telemetry::Count;
-use crate::types::{ClientCertificate, Encoding, ServiceId, TlsMode};
+use crate::types::{ClientCertificate, ServiceId, TlsMode};
 use crate::wire::client_hello;
 use crate::wire::upgrade::{self, Accepted, Upgrade, UpgradeError};
 
@@ -151,7 +152,12 @@ impl HandshakeStream<'_> {
         let limits = queue.limits();
         let config = &limits.config;
         self.believe_proxies(&request);
-        let Accepted { mut response, consumed, token, deflate, host, origin, path, .. } = request;
+        let Accepted { mut response, consumed, token, deflate, host, origin, path, stream, .. } =
+            request;
+        if stream.is_some() && !matches!(config[service].protocol, Protocol::Envelope) {
+            self.respond(UpgradeError::NoUpgrade.response()).await?;
+            return Err(HandshakeError::Upgrade(UpgradeError::NoUpgrade));
+        }
         let probe = config.probe.is_some_and(|key| key.opens(&path));
         let (mut quota_permit, mut address_permit) = (None, None);
         if !probe {
@@ -176,8 +182,10 @@ impl HandshakeStream<'_> {
         self.plain.drain(..consumed);
         let is_13 = matches!(&self.tls, SlotTls::User(tls) if tls.is_13());
         if let (SlotTls::User(_), Some(kernel)) = (&self.tls, &queue.kernel) {
-            // Before the handover, which may have to wait for the rest of a record.
-            self.write(std::mem::take(&mut response)).await?;
+            if !response.is_empty() {
+                // Before the handover, which may have to wait for the rest of a record.
+                self.write(std::mem::take(&mut response)).await?;
+            }
             if !self.hand_over_to_kernel(kernel).await? {
                 queue.count(Count::TlsFallbacks);
             }
@@ -196,7 +204,7 @@ impl HandshakeStream<'_> {
             token,
             deflate,
             probe,
-            encoding: Encoding::Plain,
+            stream,
             response,
         };
         Ok(AcceptedUpgrade { admission, quota_permit, address_permit })

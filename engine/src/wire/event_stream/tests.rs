@@ -23,10 +23,17 @@ fn unchunk(mut body: &[u8]) -> String {
 
 #[test]
 fn an_event_is_a_chunk_with_the_envelope_as_one_line() {
-    let channel = name("workflow:1");
+    let [channel, other] = ["workflow:1", "a b"].map(name);
     let position = Position { channel: &channel, epoch: Epoch(0xab), seq: Seq(7) };
+    let before = positions_before(&[Position { channel: &other, epoch: Epoch(1), seq: Seq(3) }]);
     let mut out = Vec::new();
-    event(Some(&position), "{\"a\":\r\n\t1}", &mut out);
+    event(Some(&Id { others: &before, position }), "{}", &mut out);
+    assert_eq!(
+        unchunk(&std::mem::take(&mut out)),
+        "id: 0000000000000001:a%20b=3;00000000000000ab:workflow:1=7\ndata: {}\n\n"
+    );
+    assert_eq!(positions_before(&[]), b"");
+    event(Some(&Id { others: &[], position }), "{\"a\":\r\n\t1}", &mut out);
     event(None, "{}", &mut out);
     out.extend_from_slice(KEEPALIVE);
     close(1001, "Server is \"shutting\" down", true, &mut out);
@@ -57,14 +64,17 @@ proptest! {
         channel in "[a-zA-Z0-9:*ü%=; ]{1,40}",
         seq: u64,
         text in "[a-z\n\r ü]{0,600}",
+        others in 0usize..4,
         whole: bool,
     ) {
         let channel = name(&channel);
         let position = Position { channel: &channel, epoch: Epoch(seq), seq: Seq(seq) };
-        let position = whole.then_some(&position);
+        let others = positions_before(&vec![position; others]);
+        let id = Id { others: &others, position };
+        let id = whole.then_some(&id);
         let mut out = vec![7];
-        event(position, &text, &mut out);
-        prop_assert_eq!(out.len() - 1, event_len(position, &text));
+        event(id, &text, &mut out);
+        prop_assert_eq!(out.len() - 1, event_len(id, &text));
         prop_assert_eq!(unchunk(&out[1..]).lines().count(), 2 + usize::from(whole));
     }
 }

@@ -60,11 +60,19 @@ impl Positions {
             }
             positions.push((name.into(), position(since)?));
         }
-        // Of a name given twice the last counts: a stable sort, and the later one first.
+        Ok(positions.into_iter().collect())
+    }
+}
+
+impl FromIterator<(Box<str>, Since)> for Positions {
+    /// Of a name that comes twice the last counts.
+    fn from_iter<T: IntoIterator<Item = (Box<str>, Since)>>(positions: T) -> Positions {
+        let mut positions: Vec<_> = positions.into_iter().collect();
+        // A stable sort, and the later one first.
         positions.reverse();
         positions.sort_by(|(a, _): &(Box<str>, Since), (b, _)| a.cmp(b));
         positions.dedup_by(|(later, _), (first, _)| later == first);
-        Ok(Positions(positions))
+        Positions(positions)
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::types::CloseCodes;
 
-const ALL: [CloseReason; 23] = [
+const ALL: [CloseReason; 24] = [
     CloseReason::Shutdown,
     CloseReason::Drain,
     CloseReason::MaxConnections,
@@ -24,6 +24,7 @@ const ALL: [CloseReason; 23] = [
     CloseReason::TokenExpired,
     CloseReason::Expelled,
     CloseReason::CertificateRevoked,
+    CloseReason::NoStream,
     CloseReason::Keys,
 ];
 

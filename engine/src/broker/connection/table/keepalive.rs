@@ -1,17 +1,13 @@
 //! Which connections are silent, and which have not answered a PING.
 
 use super::Connections;
-use crate::types::{ConnectionKey, Encoding, Time};
+use crate::broker::connection::record::Sign;
+use crate::types::Time;
 
 impl Connections {
     /// Seconds since the last receive, or since the PING that it has not answered.
     pub(crate) fn silence(&self, index: u32, now: Time) -> u32 {
         now.seconds().saturating_sub(self.last_rx[index as usize])
-    }
-
-    /// In which form a connection is written messages.
-    pub(crate) fn encoding(&self, key: ConnectionKey) -> Encoding {
-        self.encodings.get(&key.index).copied().unwrap_or_default()
     }
 
     /// A connection that sends nothing was sent a comment: the next one is due after as long.
@@ -21,7 +17,8 @@ impl Connections {
 
     /// A silent connection must answer a PING. Returns `false` if it has not answered one.
     pub(crate) fn ping(&mut self, index: u32, now: Time) -> bool {
-        if std::mem::replace(&mut self.records[index as usize].pinged, true) {
+        let sign = &mut self.records[index as usize].sign;
+        if std::mem::replace(sign, Sign::Answers) == Sign::Answers {
             return false;
         }
         self.last_rx[index as usize] = now.seconds();
