@@ -223,6 +223,8 @@ fn what_is_refused_says_why_and_what_to_do() {
     refused(&["sub", &ws, "a", "--insecure"], &["not encrypted", "wss://"]);
     refused(&["sub", &ws, "a", "b", "--since=e:1"], &["--since goes with a single channel"]);
     refused(&["sub", &ws, "a", "--since=1"], &["EPOCH:SEQ"]);
+    refused(&["sub", &ws, "a", "--once"], &["--once goes with --since, --last or --state"]);
+    refused(&["sub", &ws, "a", "--since=e:1", "--last=1"], &["cannot be used with"]);
     refused(&["sub", &nobody, "a"], &["refused", "Start the server, or give the URL"]);
     refused(&["sub", &ws.replace("ws:", "wss:"), "a"], &["one without TLS"]);
     refused(&["sub", &http.replace("http:", "ws:"), "a"], &["Give the clients' port"]);

@@ -1,4 +1,5 @@
-//! The commands of docs/TUTORIAL.md and of README.md do what these say, on free ports.
+//! The commands of docs/TUTORIAL.md, docs/NEVER_MISS.md and README.md do what these say, on free
+//! ports.
 
 mod support;
 
@@ -148,12 +149,21 @@ fn the_readme_s_three_snippets_meet_in_one_channel() {
 
 #[test]
 fn the_tutorial_s_commands_do_what_it_says() {
-    const TEST: &str = "the_tutorial_s_commands_do_what_it_says";
-    let (Some(python), Some(_)) = (tools::python(TEST, "python3"), tools::program(TEST, "curl"))
+    follow_page("the_tutorial_s_commands_do_what_it_says", "docs/TUTORIAL.md");
+}
+
+#[test]
+fn who_follows_the_page_about_it_misses_no_message() {
+    follow_page("who_follows_the_page_about_it_misses_no_message", "docs/NEVER_MISS.md");
+}
+
+/// Does what a page says, step by step.
+fn follow_page(test: &str, page: &str) {
+    let (Some(python), Some(_)) = (tools::python(test, "python3"), tools::program(test, "curl"))
     else {
         return;
     };
-    let page = fs::read_to_string(tools::root().join("docs/TUTORIAL.md")).expect("the tutorial");
+    let page = fs::read_to_string(tools::root().join(page)).expect("the page");
     let home = tempfile::tempdir().expect("a directory");
     let folder = |program: &Path| program.parent().expect("a folder").display().to_string();
     let (server, python) = (folder(Path::new(PROGRAM)), folder(&python));

@@ -1,5 +1,6 @@
 //! `sub`: what is published, a line a message.
 
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use clap::{CommandFactory as _, Parser};
@@ -23,7 +24,8 @@ const FINAL_CODES: RangeInclusive<u16> = 4000..=4099;
 #[command(about = "Subscribes to channels and prints each message as a line of JSON")]
 #[command(after_help = "\
 What is not a message goes to standard error. It does not reconnect: go on with --since.
-Exit code: 0 after --count, Ctrl-C or the end of the reader; 1 the connection ended; 2 refused.")]
+Exit code: 0 after --count, --once, Ctrl-C or the end of the reader; 1 the connection ended; \
+2 refused.")]
 pub struct SubOptions {
     /// Where clients connect: ws://HOST:PORT, or wss://HOST:PORT
     #[arg(value_name = "URL")]
@@ -40,6 +42,12 @@ pub struct SubOptions {
     /// Begin with each channel's state document, if it has one, as a line with state and as_of
     #[arg(long)]
     state: bool,
+    /// Begin with the last N messages of each channel, as far as its log has them
+    #[arg(long, value_name = "N", conflicts_with = "since")]
+    last: Option<u64>,
+    /// Print what is there with --since, --last or --state, and end
+    #[arg(long)]
+    once: bool,
     /// Print the message's data only
     #[arg(long)]
     raw: bool,
@@ -52,7 +60,10 @@ pub struct SubOptions {
 /// Subscribes and prints until it is enough.
 pub(super) async fn run(options: SubOptions) -> Result<i32, Failure> {
     let since = options.since.as_deref().map(|since| position(since, &options.channels));
-    let since = since.transpose()?;
+    let start = Start { since: since.transpose()?, last: options.last.unwrap_or(0) };
+    if options.once && !(options.state || start.since.is_some() || options.last.is_some()) {
+        return Err(usage("--once goes with --since, --last or --state: say where to begin"));
+    }
     let endpoint = Endpoint::parse(&options.url, &[Way::WebSocket])?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -61,9 +72,9 @@ pub(super) async fn run(options: SubOptions) -> Result<i32, Failure> {
         _ = interrupt.recv() => return Ok(0),
         _ = terminate.recv() => return Ok(0),
     };
-    let mut printer = Printer::new(options.raw, options.count);
+    let mut printer = Printer::new(&options);
     let ended = tokio::select! {
-        ended = follow(&mut session, &options, since.as_ref(), &mut printer) => ended,
+        ended = follow(&mut session, &options, &start, &mut printer) => ended,
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     };
@@ -71,12 +82,38 @@ pub(super) async fn run(options: SubOptions) -> Result<i32, Failure> {
     ended.map(|()| 0)
 }
 
+/// Where the subscriptions begin.
+struct Start {
+    /// A position, as a request has it.
+    since: Option<Value>,
+    /// So many older messages, without one.
+    last: u64,
+}
+
+impl Start {
+    /// The position before the first message that comes, by what the server has confirmed.
+    fn before(&self, data: &Value) -> u64 {
+        let [seq, oldest] = ["seq", "oldest"].map(|name| data[name].as_u64().unwrap_or_default());
+        let since = data.get("as_of").or(self.since.as_ref());
+        let since = since.and_then(|since| since["seq"].as_u64());
+        let first = oldest.saturating_sub(1);
+        let before = match (since, data["recovered"] == true, data["partial"] == true) {
+            (Some(since), true, _) => since,
+            (Some(_), _, true) if data["reason"] == "restart" => first,
+            (Some(since), _, true) => since,
+            (Some(_), ..) => seq,
+            (None, ..) => first.max(seq.saturating_sub(self.last)),
+        };
+        before.min(seq)
+    }
+}
+
+fn usage(text: &str) -> Failure {
+    SubOptions::command().error(clap::error::ErrorKind::ValueValidation, text).into()
+}
+
 /// `EPOCH:SEQ` as a request has it.
 fn position(since: &str, channels: &[String]) -> Result<Value, Failure> {
-    let usage = |text: &str| {
-        let mut command = SubOptions::command();
-        Failure::from(command.error(clap::error::ErrorKind::ValueValidation, text))
-    };
     if channels.len() > 1 {
         return Err(usage("--since goes with a single channel: each has positions of its own"));
     }
@@ -90,7 +127,7 @@ fn position(since: &str, channels: &[String]) -> Result<Value, Failure> {
 async fn follow(
     session: &mut Session,
     options: &SubOptions,
-    since: Option<&Value>,
+    start: &Start,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     for (number, channel) in options.channels.iter().enumerate() {
@@ -98,15 +135,19 @@ async fn follow(
         if options.state {
             data["state"] = true.into();
         }
-        if let Some(since) = since {
+        if let Some(since) = &start.since {
             data["since"] = since.clone();
+        }
+        if start.last > 0 {
+            data["last"] = start.last.into();
         }
         let id = format!("sub-{number}");
         let reply = session.ask(&id, "subscribe", &data, |message| printer.show(message)).await;
         let reply =
             reply.map_err(|refusal| refusal.finding(&format!("subscribing to {channel}")))?;
-        printer.confirmed(channel, &reply["data"], since);
+        printer.confirmed(channel, &reply["data"], start);
     }
+    printer.all_confirmed();
     while !printer.is_over {
         match session.next().await {
             Ok(message) => printer.show(&message),
@@ -135,8 +176,14 @@ fn is_final(reason: &str) -> bool {
 struct Printer {
     raw: bool,
     left: Option<u64>,
-    /// The number is reached, or the reader has gone.
+    /// The number is reached, what was there is printed, or the reader has gone.
     is_over: bool,
+    /// Nothing is printed but what was there.
+    once: bool,
+    /// All channels are subscribed to.
+    is_subscribed: bool,
+    /// By channel, up to where what was there has still to come.
+    awaited: HashMap<String, u64>,
     /// The epoch of the channel that was confirmed last.
     epoch: String,
     /// The position that was seen last.
@@ -152,24 +199,59 @@ struct DataOnly<'a> {
 }
 
 impl Printer {
-    fn new(raw: bool, left: Option<u64>) -> Printer {
-        Printer { raw, left, is_over: false, epoch: String::new(), seq: 0, channels: 0 }
+    fn new(options: &SubOptions) -> Printer {
+        Printer {
+            raw: options.raw,
+            left: options.count,
+            is_over: false,
+            once: options.once,
+            is_subscribed: false,
+            awaited: HashMap::new(),
+            epoch: String::new(),
+            seq: 0,
+            channels: 0,
+        }
     }
 
-    fn confirmed(&mut self, channel: &str, data: &Value, since: Option<&Value>) {
+    fn confirmed(&mut self, channel: &str, data: &Value, start: &Start) {
         let epoch = data["epoch"].as_str().unwrap_or_default();
         let seq = data["seq"].as_u64().unwrap_or_default();
         eprintln!("subscribed to {channel} at {epoch}:{seq}");
         if data["recovered"] == false {
             let reason = data["reason"].as_str().unwrap_or_default();
-            eprintln!("warning: messages since that position are missing: {reason}");
+            let some = if data["partial"] == true { "some " } else { "" };
+            eprintln!("warning: {some}messages since that position are missing: {reason}");
         }
         self.show_state(channel, data);
         self.channels += 1;
         self.epoch = epoch.to_owned();
-        // What is recovered comes behind the confirmation.
-        let recovers = data.get("as_of").or(since).filter(|_| data["recovered"] == true);
-        self.seq = recovers.and_then(|since| since["seq"].as_u64()).unwrap_or(seq);
+        // What is there comes behind the confirmation.
+        self.seq = start.before(data);
+        if self.seq < seq {
+            self.awaited.insert(channel.to_owned(), seq);
+        }
+    }
+
+    /// All channels are subscribed to.
+    fn all_confirmed(&mut self) {
+        self.is_subscribed = true;
+        self.end_once();
+    }
+
+    /// Ends it if what was there is printed, and nothing else is to be.
+    fn end_once(&mut self) {
+        self.is_over |= self.once && self.is_subscribed && self.awaited.is_empty();
+    }
+
+    /// A message of a channel, or a gap, has come up to this position. Returns whether it is one of
+    /// those that were there.
+    fn has_come(&mut self, channel: &str, seq: u64) -> bool {
+        self.seq = seq;
+        let Some(last) = self.awaited.get(channel) else { return false };
+        if seq >= *last {
+            self.awaited.remove(channel);
+        }
+        true
     }
 
     /// The state with which a subscription begins. It counts as no message.
@@ -195,7 +277,17 @@ impl Printer {
         if self.is_over || json["type"] != "event" || channel.is_none() {
             return;
         }
-        self.seq = json["seq"].as_u64().unwrap_or(self.seq);
+        let position = json["seq"].as_u64().or(json["data"]["to_seq"].as_u64());
+        let was_there = self.has_come(channel.unwrap_or_default(), position.unwrap_or(self.seq));
+        if self.once && !was_there {
+            return;
+        }
+        self.print(message);
+        self.end_once();
+    }
+
+    fn print(&mut self, message: &Received) {
+        let json = &message.json;
         if self.raw && json["event"] == "gap" {
             eprintln!("warning: messages are missing: {}", json["data"]);
             return;
@@ -206,7 +298,7 @@ impl Printer {
         };
         let is_read = print(&format!("{text}\n"));
         self.left = self.left.map(|left| left - 1);
-        self.is_over = !is_read || self.left == Some(0);
+        self.is_over |= !is_read || self.left == Some(0);
     }
 
     fn how_to_go_on(&self) -> String {
