@@ -252,7 +252,12 @@ fn a_malformed_since_is_refused() {
         let data = json!({"channels": ["global"], "since": since});
         refused(&client.ask(&json!({"type": "subscribe", "data": data})), "INVALID_REQUEST");
     }
-    for (name, value) in [("last", json!(-1)), ("last", json!("7")), ("all_or_nothing", json!(1))] {
+    for (name, value) in [
+        ("last", json!(-1)),
+        ("last", json!("7")),
+        ("all_or_nothing", json!(1)),
+        ("replay", json!("all")),
+    ] {
         let data = json!({"channel": "global", name: value});
         refused(&client.ask(&json!({"type": "subscribe", "data": data})), "INVALID_REQUEST");
     }

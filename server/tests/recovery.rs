@@ -213,3 +213,55 @@ fn a_newcomer_begins_with_as_many_messages_as_it_wants() {
         }
     }
 }
+
+/// Publishes in `feed` a message of this key, or of none.
+fn publish_key(server: &Server, key: &str) {
+    let mut message = json!({"channel": "feed", "event": "e"});
+    if !key.is_empty() {
+        message["key"] = key.into();
+    }
+    let answer = support::http::post(server.control, "/v1/publish", &message.to_string());
+    assert_eq!(answer.status, 202, "{}", answer.body);
+}
+
+#[test]
+fn a_newcomer_may_begin_with_the_newest_message_of_each_key() {
+    // Of a class with `latest`, beyond its log; of another one, in it.
+    for (class, expected) in [
+        ("feed slow=latest,log-frames=3", vec![(1, "a"), (5, "b"), (7, ""), (8, "c"), (9, "d")]),
+        ("feed log-frames=3", vec![(7, ""), (8, "c"), (9, "d")]),
+    ] {
+        for shards in SHARDS {
+            let settings = format!("--shards {shards}");
+            let server = Server::start_in(&settings, &[("URINGCAST_CLASS", class)]);
+            for key in ["a", "b", "b", "b", "b", "d", "", "c", "d"] {
+                publish_key(&server, key);
+            }
+            // One at least is no client of the channel's home.
+            for _ in 0..6 {
+                let mut client = Client::connect(&server);
+                let told = subscribe(&mut client, &json!({"channel": "feed", "replay": "latest"}));
+                assert_eq!((&told["seq"], told.get("recovered")), (&json!(9), None), "{told}");
+                let mut next = expected[0].0;
+                let mut seen = Vec::new();
+                while next <= 9 {
+                    let message = client.message();
+                    if message["event"] == "gap" {
+                        let data = &message["data"];
+                        assert_eq!(data["from_seq"], next, "{message}");
+                        assert_eq!(data["reason"], "conflated", "{message}");
+                        next = data["to_seq"].as_u64().unwrap() + 1;
+                    } else {
+                        assert_eq!(message["seq"], next, "{message}");
+                        seen.push((next, message["key"].as_str().unwrap_or("").to_owned()));
+                        next += 1;
+                    }
+                }
+                let expected: Vec<_> =
+                    expected.iter().map(|(seq, key)| (*seq, (*key).to_owned())).collect();
+                assert_eq!(seen, expected, "{class}, {shards} shards");
+                client.assert_alive();
+            }
+        }
+    }
+}

@@ -40,6 +40,8 @@ pub(super) struct Joined {
     pub(super) standing: Standing,
     /// The next message that it is sent, where that is not what the subscriber would get anyway.
     pub(super) next: Option<Seq>,
+    /// Up to here it gets the newest message of each key.
+    pub(super) newest_to: Seq,
 }
 
 impl Core {
@@ -76,19 +78,28 @@ impl Core {
         let handed = self.handed(key, index).expect("it is subscribed");
         // Behind what the live set was handed where it stands, everything is live.
         let live = self.delivery.handed(&self.channels, key.index, index).unwrap_or(handed);
-        let (recovery, next) = match start.recovery(log, oldest) {
-            Some((recovery, next)) => (Some(recovery), next),
-            // Nothing that it is to get anyway is left out for it.
-            None if let Start::Last(n) = start => {
-                (None, Some(last(live, n).max(oldest).min(handed.next())))
+        let recovered = start.recovery(log, oldest);
+        let next = match (recovered, start) {
+            (Some((_, next)), _) => next,
+            // Nothing that it is to get anyway is left out for these.
+            (None, Start::Last(n)) => Some(last(live, n).max(oldest).min(handed.next())),
+            (None, Start::Latest) => {
+                let first = log.newest_from(Seq(0)).next();
+                first.map(|frame| frame.first.min(handed.next()))
             }
-            None => (None, None),
+            (None, Start::Live | Start::Since { .. }) => None,
         };
+        #[cfg(test)]
+        let next =
+            next.filter(|_| start != Start::Latest || !RecoveryFault::Unreplayed.is_present());
         #[cfg(test)]
         let next = RecoveryFault::misplace(next, is_there, log.first());
         let seq = next.map_or(handed, |next| live.max(Seq(next.0 - 1)));
+        let recovery = recovered.map(|(recovery, _)| recovery);
         let standing = Standing { seq, epoch: log.epoch(), oldest, recovery };
-        Joined { standing, next: next.filter(|next| *next != handed.next()) }
+        let newest_to = if start == Start::Latest { live } else { Seq(0) };
+        let is_moved = |next: &Seq| *next != handed.next() || *next <= newest_to;
+        Joined { standing, next: next.filter(is_moved), newest_to }
     }
 
     /// Makes a connection a member of a channel. Returns what the live set was handed there.
@@ -210,10 +221,16 @@ impl Core {
         page
     }
 
-    /// Lets a subscription go on in the past, or ahead of where it stands.
-    pub(super) fn recover(&mut self, key: ConnectionKey, index: ChannelIndex, next: Seq) {
+    /// Lets a subscription go on in the past, or ahead of where it stands; up to `newest_to` with
+    /// the newest message of each key.
+    pub(super) fn recover(
+        &mut self,
+        key: ConnectionKey,
+        index: ChannelIndex,
+        (next, newest_to): (Seq, Seq),
+    ) {
         self.channels.interrupt_context(key.index, index);
-        self.delivery.recover(&mut self.cx, &self.channels, key, index, next);
+        self.delivery.recover(&mut self.cx, &self.channels, key, index, (next, newest_to));
     }
 
     /// Encodes an answer to a client, and queues it.

@@ -57,7 +57,7 @@ impl Core {
             self.channels.add_by_pattern(index);
             self.delivery.charge(&mut self.cx, key);
             if let Some(since) = since.filter(|since| *since < handed) {
-                self.recover(key, index, since.next());
+                self.recover(key, index, (since.next(), Seq(0)));
             }
         }
     }

@@ -18,6 +18,8 @@ pub(super) enum RecoveryFault {
     Silent,
     /// Of the last messages the oldest is missing.
     Short,
+    /// The newest messages of keys are not sent.
+    Unreplayed,
 }
 
 thread_local! {

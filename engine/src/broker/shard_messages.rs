@@ -239,6 +239,8 @@ pub struct Wanted {
     pub since: Option<Seq>,
     /// At least so many messages up to its head.
     pub last: u64,
+    /// The newest messages of keys that its log has dropped.
+    pub latest: bool,
     /// The shard has nothing of what an earlier join has brought that it did not wait for.
     pub is_fresh: bool,
     /// Its subscribers that follow the channel's context, up to as many as count.
@@ -256,11 +258,22 @@ pub struct Joined {
     pub oldest: Seq,
     /// Messages up to `seq` that the join asked for, as far as the log has them.
     pub backlog: Vec<Frame>,
+    /// What the home keeps of keys beyond its log, if the join asked for it.
+    pub kept: Option<Kept>,
     /// Whether something was published there, so that it stays without subscribers.
     pub published: bool,
     /// The position behind which the receiver's subscribers by pattern begin, if the channel has
     /// appeared to them.
     pub reach: Option<Seq>,
+}
+
+/// What a channel's home keeps of keys beyond its log.
+#[derive(Debug)]
+pub struct Kept {
+    /// The newest messages of keys that the log has dropped, oldest first.
+    pub frames: Vec<Frame>,
+    /// Up to here something is gone that nothing newer replaces.
+    pub lost: Seq,
 }
 
 /// The status of a channel.

@@ -36,6 +36,8 @@ pub enum Request {
         all_or_nothing: bool,
         /// How many older messages to begin with where there is no position.
         last: u64,
+        /// Whether to begin with the newest message of each key instead.
+        latest: bool,
         /// Whether to be told who is there.
         presence: bool,
         /// Whether it begins with the channel's state.
@@ -157,6 +159,9 @@ pub enum RequestError {
     /// `all_or_nothing` is neither true nor false.
     #[error("All_or_nothing must be true or false")]
     InvalidAllOrNothing,
+    /// `replay` is no known one.
+    #[error("Replay must be \"latest\"")]
+    InvalidReplay,
     /// `last` is not a number of messages.
     #[error("Last must be a number of messages")]
     InvalidLast,
@@ -192,6 +197,7 @@ impl RequestError {
             | RequestError::InvalidAllOrNothing
             | RequestError::InvalidLast
             | RequestError::InvalidState
+            | RequestError::InvalidReplay
             | RequestError::InvalidRange => ErrorCode::InvalidRequest,
         }
     }
@@ -312,8 +318,8 @@ fn pattern(message: &Inbound<'_>) -> Result<Option<Box<str>>, RequestError> {
 }
 
 fn subscribe(message: &Inbound<'_>) -> Result<Request, RequestError> {
-    let [all_or_nothing, last, presence, state] =
-        data(message, &["all_or_nothing", "last", "presence", "state"]);
+    let names = ["all_or_nothing", "last", "replay", "presence", "state"];
+    let [all_or_nothing, last, replay, presence, state] = data(message, &names);
     let flag = |value: Option<&RawValue>, fault| match value.map(RawValue::get) {
         Some("true") => Ok(true),
         Some("false") | None => Ok(false),
@@ -331,12 +337,15 @@ fn subscribe(message: &Inbound<'_>) -> Result<Request, RequestError> {
     let since = Positions::parse(since, &channels)?;
     let last = last.map_or(Ok(0), |last| serde_json::from_str(last.get()));
     let last = last.map_err(|_| RequestError::InvalidLast)?;
-    match channels {
-        Channels::Many(_) if state => Err(RequestError::InvalidState),
-        channels => {
-            Ok(Request::Subscribe { channels, since, all_or_nothing, last, presence, state })
-        }
+    let latest = match replay.map(string) {
+        None => false,
+        Some(Some(text)) if text == "latest" => true,
+        Some(_) => return Err(RequestError::InvalidReplay),
+    };
+    if state && matches!(channels, Channels::Many(_)) {
+        return Err(RequestError::InvalidState);
     }
+    Ok(Request::Subscribe { channels, since, all_or_nothing, last, latest, presence, state })
 }
 
 fn publish(message: &Inbound<'_>, max_depth: usize) -> Result<Publication, RequestError> {

@@ -8,7 +8,7 @@ use super::retention::Retention;
 use super::subscription_start::last;
 use super::{Channel, Log, Role, Table, shard_done};
 use crate::broker::context::Context;
-use crate::broker::shard_messages::{Joined, Lanes, Notice, Wanted};
+use crate::broker::shard_messages::{Joined, Kept, Lanes, Notice, Wanted};
 use crate::shared_frame::Frame;
 use crate::telemetry::Count;
 use crate::types::{ChannelIndex, Epoch, JoinToken, Seq, ShardId};
@@ -60,7 +60,7 @@ impl Exchange {
         channel: &mut Channel,
         shard: ShardId,
         (key, token): (ChannelIndex, JoinToken),
-        Wanted { since, last: most, is_fresh, followers }: Wanted,
+        Wanted { since, last: most, latest, is_fresh, followers }: Wanted,
     ) -> Notice {
         let reach = match &channel.role {
             Role::Home(home) => home.reach_of(shard, is_fresh),
@@ -71,12 +71,16 @@ impl Exchange {
         Exchange::drop_shard(cx, channel, shard, None);
         let (log, seq) = (&channel.log, channel.log.head());
         let backlog = since.map(|since| log.from(since.next()).map(|f| f.for_another()).collect());
+        let kept = latest.then(|| {
+            let frames = log.kept().map(|frame| frame.for_another()).collect();
+            Kept { frames, lost: log.lost() }
+        });
         if let Role::Home(home) = &mut channel.role {
             home.add(shard, (key, token), (seq.next(), reach.unwrap_or(seq)), followers);
         }
         let (epoch, oldest, backlog) = (log.epoch(), log.first(), backlog.unwrap_or_default());
         let published = channel.maker.is_none();
-        let joined = Joined { epoch, seq, oldest, backlog, published, reach };
+        let joined = Joined { epoch, seq, oldest, backlog, kept, published, reach };
         Notice::Joined { channel: key, token, joined }
     }
 
@@ -158,7 +162,7 @@ impl Exchange {
         table: &mut Table,
         retention: &mut Retention,
         index: ChannelIndex,
-        Joined { epoch, seq, oldest, backlog, .. }: Joined,
+        Joined { epoch, seq, oldest, backlog, kept, .. }: Joined,
     ) {
         let start = backlog.first().map_or(seq, |frame| Seq(frame.first.0 - 1));
         let channel = &mut table[index];
@@ -171,6 +175,10 @@ impl Exchange {
         let (older, newer): (Vec<_>, Vec<_>) =
             backlog.into_iter().map(Rc::new).partition(|frame| frame.seq <= head);
         retention.prepend(cx, table, index, &older);
+        // A log that begins later misses more than its home's.
+        if let Some(kept) = kept.filter(|_| table[index].log.first() <= oldest) {
+            retention.restore(cx, table, index, kept);
+        }
         for frame in newer {
             if frame.first > table[index].log.head().next() {
                 Exchange::append_gap(cx, table, retention, index, Seq(frame.first.0 - 1));

@@ -183,6 +183,25 @@ impl Log {
         Some(frame)
     }
 
+    /// What is older than its frames is kept beyond them from now on, but for what is gone up to
+    /// `lost`.
+    pub(crate) fn set_lost(&mut self, lost: Seq) {
+        self.lost = lost;
+    }
+
+    /// Keeps a message of a key beyond its frames, unless a newer one is known.
+    pub(crate) fn restore(&mut self, frame: Rc<Frame>, room: KeepRoom) {
+        if frame.seq < self.first() {
+            let gone = self.last.get_or_insert_default().restore_kept(&frame, room);
+            self.lost = self.lost.max(gone.unwrap_or_default());
+        }
+    }
+
+    /// What it keeps of keys beyond its frames, oldest first.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &Rc<Frame>> {
+        self.last.iter().flat_map(|last| last.kept(Seq(0)))
+    }
+
     /// Keeps nothing of keys beyond its frames any more.
     pub(crate) fn forget_kept(&mut self) {
         let gone = self.last.as_mut().and_then(|last| last.clear());

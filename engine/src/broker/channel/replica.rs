@@ -18,6 +18,10 @@ pub(super) struct Replica {
     since: Option<Seq>,
     /// Most messages up to the home's head that one asked for.
     last: u64,
+    /// Whether one asked for the newest messages of keys.
+    latest: bool,
+    /// Whether those are here that the home's log has dropped.
+    has_kept: bool,
     /// The home's log began at this position when it answered the last join.
     floor: Seq,
     /// Whether it stands in the list of channels whose home must be asked.
@@ -73,6 +77,8 @@ impl Replica {
             token: JoinToken::default(),
             since: None,
             last: 0,
+            latest: false,
+            has_kept: false,
             floor: Seq(0),
             asked: false,
             parting: false,
@@ -129,6 +135,8 @@ impl Replica {
             let here = log.first().0..=log.head().next().0;
             here.contains(&first.0)
         });
+        let latest = start == Start::Latest;
+        let reaches = reaches && (!latest || self.has_kept);
         let since = first.map(|first| Seq(first.0.saturating_sub(1)));
         match self.state {
             ReplicaState::Live if reaches => return Readiness::Live,
@@ -140,6 +148,7 @@ impl Replica {
             // What is here already says nothing: the join may leave a hole behind it.
             ReplicaState::Joining
                 if last <= self.last
+                    && latest <= self.latest
                     && since.is_none_or(|a| self.since.is_some_and(|b| b <= a)) =>
             {
                 return Readiness::Waiting;
@@ -147,7 +156,7 @@ impl Replica {
             _ => {}
         }
         self.since = oldest(self.since, since);
-        self.last = self.last.max(last);
+        (self.last, self.latest) = (self.last.max(last), self.latest || latest);
         Readiness::MustJoin
     }
 
@@ -171,11 +180,11 @@ impl Replica {
         !std::mem::replace(&mut self.asked, true)
     }
 
-    /// The current join, and from which position on it asks for the log, and for how many messages
-    /// up to its head. `live` is the head where subscribers are live: they must not miss what is
-    /// published between two joins.
-    pub(super) fn join(&self, live: Option<Seq>) -> (JoinToken, Option<Seq>, u64) {
-        (self.token, oldest(self.since, live), self.last)
+    /// The current join, and from which position on it asks for the log, for how many messages up
+    /// to its head, and whether for the newest of keys. `live` is the head where subscribers are
+    /// live: they must not miss what is published between two joins.
+    pub(super) fn join(&self, live: Option<Seq>) -> (JoinToken, Option<Seq>, u64, bool) {
+        (self.token, oldest(self.since, live), self.last, self.latest)
     }
 
     /// Whether the home has to be told of so many followers of its context: a join does.
@@ -215,7 +224,7 @@ impl Replica {
 
     /// The log here begins anew: what the home had is open again.
     pub(super) fn reset_floor(&mut self) {
-        self.floor = Seq(0);
+        (self.floor, self.has_kept) = (Seq(0), false);
     }
 
     /// The home's log had nothing before this position when it answered the last join.
@@ -228,6 +237,7 @@ impl Replica {
         self.become_state(ReplicaState::Live);
         (self.resumes, self.floor) = (false, floor);
         (self.since, self.last) = (None, 0);
+        self.has_kept |= std::mem::take(&mut self.latest);
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::log::{KeepRoom, Log};
 use super::{Channel, Role, Table, shard_done};
 use crate::broker::context::Context;
+use crate::broker::shard_messages::Kept;
 use crate::config::SlowPolicy;
 use crate::limits::KEPT_SHARE;
 use crate::shared_frame::Frame;
@@ -92,6 +93,21 @@ impl Retention {
             table[index].classify(&mut cx.recorder);
             self.frames += table[index].log.len() - before;
             self.arrivals.push_front((index, Seq(first.0 - 1)));
+        }
+    }
+
+    /// Keeps what a channel's home has kept of keys beyond its log.
+    pub(super) fn restore(
+        &mut self,
+        cx: &Context,
+        table: &mut Table,
+        index: ChannelIndex,
+        kept: Kept,
+    ) {
+        table[index].log.set_lost(kept.lost);
+        for frame in kept.frames {
+            let Some(room) = self.keep_room(cx, &table[index]) else { return };
+            self.change(&mut table[index].log, |log| log.restore(Rc::new(frame), room));
         }
     }
 

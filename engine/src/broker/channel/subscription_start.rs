@@ -15,6 +15,8 @@ pub(crate) enum Start {
     Since { epoch: Epoch, seq: Seq, whole: bool },
     /// With so many messages before that, as far as there are.
     Last(u64),
+    /// With the newest message of each key, as far as there is one.
+    Latest,
 }
 
 impl Start {
@@ -49,6 +51,7 @@ impl Start {
                 (first >= floor || !whole).then_some(first.max(floor))
             }
             Start::Last(n) => Some(last(delivered, n).max(floor)),
+            Start::Latest => Some(floor),
         }
     }
 }

@@ -52,7 +52,7 @@ impl Delivery {
         channels: &Channels,
         key: ConnectionKey,
         channel: ChannelIndex,
-        next: Seq,
+        (next, newest_to): (Seq, Seq),
     ) {
         if let Some(laggard) = self.laggards.get_mut(key.index) {
             (laggard.recovering, laggard.since) = (true, cx.time());
@@ -63,6 +63,9 @@ impl Delivery {
             self.add_laggard(channels, key, laggard);
         }
         self.move_cursor(key.index, channel, next);
+        if let Some(laggard) = self.laggards.get_mut(key.index) {
+            laggard.set_newest(channel, newest_to);
+        }
         self.charge(cx, key);
     }
 
@@ -337,7 +340,9 @@ fn next_of<S>(
             return Next::FellOff;
         }
         context.keep(work.channels, key.index, channel);
-        skips.add(key.index, &brought);
+        if blamed {
+            skips.add(key.index, &brought);
+        }
         if let Some(behind) = brought.behind {
             skips.start(laggard, SkipStart { key, channel, behind });
         }

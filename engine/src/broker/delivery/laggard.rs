@@ -115,6 +115,13 @@ impl Laggard {
         }
     }
 
+    /// Up to there it gets the newest message of each key of a channel.
+    pub(super) fn set_newest(&mut self, channel: ChannelIndex, to: Seq) {
+        if let Ok(place) = self.cursors.binary_search_by_key(&channel, |cursor| cursor.channel) {
+            self.cursors[place].newest_to = to;
+        }
+    }
+
     /// Next position to be read in a channel.
     pub(super) fn cursor(&self, channel: ChannelIndex) -> Option<Seq> {
         let place = self.cursors.binary_search_by_key(&channel, |cursor| cursor.channel).ok()?;

@@ -62,8 +62,9 @@ impl Reading<'_> {
         let log = channels.log(self.cursor.channel);
         let (policy, behind) = match blamed {
             true => Policy::at(channels, self.cursor, handed, self.cx.time()),
-            false => (Policy::All, None),
+            false => (Policy::of_cursor(self.cursor), None),
         };
+        let lost = if blamed { GapReason::Slow } else { GapReason::Retention };
         self.brought.behind = behind;
         match policy {
             Policy::Disconnect => self.brought.disconnects = true,
@@ -71,7 +72,7 @@ impl Reading<'_> {
             Policy::All => self.take(log.from(next), handed, |_| GapReason::Retention),
             Policy::Newest => {
                 let to = self.cursor.newest_to.min(handed);
-                self.take(log.newest_from(next), to, |from| reason_of(log, from));
+                self.take(log.newest_from(next), to, |from| reason_of(log, from, lost));
             }
         }
         self.brought

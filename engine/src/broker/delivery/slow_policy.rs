@@ -77,17 +77,22 @@ impl Policy {
                 cursor.newest_to = handed;
                 Policy::Newest
             }
-            (None, _) if cursor.next <= cursor.newest_to => Policy::Newest,
-            (None, _) => Policy::All,
+            (None, _) => Policy::of_cursor(cursor),
         };
         (policy, behind)
     }
+
+    /// How a laggard goes on that is not too far behind.
+    pub(super) fn of_cursor(cursor: &Cursor) -> Policy {
+        if cursor.next <= cursor.newest_to { Policy::Newest } else { Policy::All }
+    }
 }
 
-/// Why a laggard that gets the newest of each key is not sent what is from `from` on.
-pub(super) fn reason_of(log: &Log, from: Seq) -> GapReason {
+/// Why a laggard that gets the newest of each key is not sent what is from `from` on; `lost`: if it
+/// is gone.
+pub(super) fn reason_of(log: &Log, from: Seq, lost: GapReason) -> GapReason {
     match from < log.first() && from <= log.lost() {
-        true => GapReason::Slow,
+        true => lost,
         false => GapReason::Conflated,
     }
 }

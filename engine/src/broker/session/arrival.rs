@@ -97,7 +97,7 @@ pub(super) fn take_effect(
     core.delivery.charge(&mut core.cx, key);
     for (&index, joined) in channels.iter().zip(&joined) {
         if let Some(next) = joined.next {
-            core.recover(key, index, next);
+            core.recover(key, index, (next, joined.newest_to));
         }
     }
     for &index in channels {

@@ -64,10 +64,18 @@ impl Sessions {
             Err(fault) => return refuse(core, key, correlation, fault.code(), &fault.to_string()),
         };
         match request {
-            Request::Subscribe { channels, since, all_or_nothing, last, presence, state } => {
+            Request::Subscribe {
+                channels,
+                since,
+                all_or_nothing,
+                last,
+                latest,
+                presence,
+                state,
+            } => {
                 let order = Order::new(correlation, channels, Action::Subscribe);
                 let state = if state { WantedState::Wanted } else { WantedState::None };
-                let order = Order { since, all_or_nothing, last, presence, state, ..order };
+                let order = Order { since, all_or_nothing, last, latest, presence, state, ..order };
                 self.order(core, key, order);
             }
             Request::Presence { channel } => self.presence(core, key, correlation, channel),

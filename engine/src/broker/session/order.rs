@@ -30,6 +30,8 @@ pub(super) struct Order {
     pub(super) all_or_nothing: bool,
     /// How many older messages those without a position begin with.
     pub(super) last: u64,
+    /// These begin with the newest message of each key instead.
+    pub(super) latest: bool,
     /// What the channels of a pattern begin with, where it is about one.
     pub(super) pattern: Option<PatternKey>,
     /// Whether the client is to be told who is there.
@@ -65,6 +67,7 @@ impl Order {
             since: Positions::default(),
             all_or_nothing: false,
             last: 0,
+            latest: false,
             pattern: None,
             presence: false,
             state: WantedState::None,
@@ -109,6 +112,7 @@ impl Order {
         }
         match (self.position(name), self.last) {
             (Some((epoch, seq)), _) => Start::Since { epoch, seq, whole: self.all_or_nothing },
+            (None, _) if self.latest => Start::Latest,
             (None, 0) => Start::Live,
             (None, last) => Start::Last(last),
         }

@@ -97,6 +97,8 @@ pub(super) struct Client {
     pub(super) not_recovered: u64,
     /// Those of them that got a part.
     pub(super) partial: u64,
+    /// Subscriptions that began with the newest message of each key.
+    pub(super) replayed: u64,
     /// Subscriptions that went on elsewhere.
     pub(super) returned: u64,
     pub(super) inflater: Option<ClientInflater>,

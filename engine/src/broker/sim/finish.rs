@@ -223,6 +223,7 @@ impl World {
         if self.plan.returns {
             tally.insert("returned", sum(|client| client.returned));
             tally.insert("partial", sum(|client| client.partial));
+            tally.insert("replayed", sum(|client| client.replayed));
         }
         if self.plan.states {
             tally.insert("states", sum(|client| client.states));

@@ -17,6 +17,8 @@ pub(super) enum Order {
         whole: bool,
         /// With so many older messages, where it does not say.
         last: u64,
+        /// With the newest message of each key instead.
+        latest: bool,
     },
     /// With the time when it was said, and the head of each channel then.
     Unsubscribe {
@@ -46,6 +48,6 @@ pub(super) struct HistoryOrder {
 impl Order {
     /// To channels, from where it says.
     pub(super) fn subscribe(channels: Vec<(usize, Option<Position>)>, list: bool) -> Order {
-        Order::Subscribe { channels, list, whole: false, last: 0 }
+        Order::Subscribe { channels, list, whole: false, last: 0, latest: false }
     }
 }

@@ -39,7 +39,7 @@ impl World {
             }
             wanted.push((channel, position));
         }
-        let (whole, last) = (self.chance(30), self.last());
+        let (whole, last, latest) = (self.chance(30), self.last(), self.chance(15));
         let names: Vec<&str> = channels.iter().map(|c| self.truth.name(*c)).collect();
         let mut data = match list {
             true => json!({"channels": names, "since": since}),
@@ -51,7 +51,10 @@ impl World {
         if last > 0 {
             data["last"] = last.into();
         }
-        let order = Order::Subscribe { channels: wanted, list, whole, last };
+        if latest {
+            data["replay"] = "latest".into();
+        }
+        let order = Order::Subscribe { channels: wanted, list, whole, last, latest };
         self.clients[client].orders.push_back((id, order));
         json!({"id": id.to_string(), "type": "subscribe", "data": data}).to_string()
     }
@@ -71,14 +74,14 @@ fn who_goes_on_elsewhere_sees_every_message_from_there_once_in_order() {
     let seeds = seeds(&[], 1);
     let met = run_all(seeds.iter().map(|seed| Plan::returning(*seed, None)));
     println!("{} seeds: {met:?}", seeds.len());
-    let has_met = met["returned"] > 0 && met["partial"] > 0;
+    let has_met = ["returned", "partial", "replayed"].iter().all(|what| met[what] > 0);
     assert!(seeds.len() < SEEDS as usize || has_met, "{met:?}");
 }
 
 #[test]
 fn subscriptions_that_go_on_elsewhere_than_they_should_are_caught() {
-    use RecoveryFault::{Crossed, Short, Silent, Unmoved};
-    for fault in [Unmoved, Crossed, Silent, Short] {
+    use RecoveryFault::{Crossed, Short, Silent, Unmoved, Unreplayed};
+    for fault in [Unmoved, Crossed, Silent, Short, Unreplayed] {
         let plans = (0..50).map(|seed| Plan::returning(seed, Some(Sabotage::Recovery(fault))));
         assert!(is_caught_in(plans), "{fault:?} is not found");
     }

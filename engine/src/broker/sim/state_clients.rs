@@ -119,7 +119,8 @@ impl Client {
         };
         // What comes behind a state comes whole, or without it.
         let whole = data["partial"].is_null();
-        self.confirmed(channel, &Wanted { since: position, whole, last: 0 }, data, truth);
+        let wanted = Wanted { since: position, whole, last: 0, latest: false };
+        self.confirmed(channel, &wanted, data, truth);
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) struct Truth {
     pub(super) roomy: bool,
     /// Whether channels keep presence.
     pub(super) presence: bool,
+    /// Whether clients ask for the newest messages of keys.
+    returns: bool,
     /// Positions that no message has.
     passed: u64,
     /// Whether classes change.
@@ -28,7 +30,7 @@ pub(super) struct Truth {
 
 impl Truth {
     pub(super) fn new(plan: &Plan) -> Truth {
-        let &Plan { channels, services, roomy, changes, presence, .. } = plan;
+        let &Plan { channels, services, roomy, changes, presence, returns, .. } = plan;
         let name = |i| {
             let name = ChannelName::parse(&format!("room:{}", i / services)).unwrap();
             name.at(ServiceId((i % services) as u8))
@@ -40,7 +42,7 @@ impl Truth {
         };
         let policies = names.iter().map(policy).collect();
         let lives = vec![Vec::new(); channels];
-        Truth { roomy, presence, passed: 0, changes, policies, services, names, lives }
+        Truth { roomy, presence, returns, passed: 0, changes, policies, services, names, lives }
     }
 
     /// Copies what the homes have encoded since the last call.
@@ -151,6 +153,16 @@ impl Truth {
         }
     }
 
+    /// The first position that no newer message with its key replaces.
+    pub(super) fn first_newest(&self, channel: usize, life: usize) -> Option<u64> {
+        let (_, frames) = self.lives[channel].get(life)?;
+        let is_newest = |place: &usize| {
+            let key = frames[*place].key();
+            key.is_none() || !frames[place + 1..].iter().any(|newer| newer.key() == key)
+        };
+        (0..frames.len()).find(is_newest).map(|place| place as u64 + 1)
+    }
+
     /// Whether a gap may have this reason.
     pub(super) fn check_gap(&self, channel: usize, life: usize, (from, to): (u64, u64), why: &str) {
         let policy = self.policies[channel];
@@ -163,7 +175,7 @@ impl Truth {
                 assert!(is_lost, "the newest of a key, or a message without one, is lost");
             }
             "conflated" => {
-                assert!(self.changes || policy == SlowPolicy::Latest);
+                assert!(self.changes || self.returns || policy == SlowPolicy::Latest);
                 let frames = &self.lives[channel][life].1;
                 for seq in from..=to {
                     let (these, newer) = frames.split_at(seq as usize);

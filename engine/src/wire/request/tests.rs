@@ -317,6 +317,12 @@ fn a_subscription_may_begin_with_older_messages_or_want_all_or_nothing() {
     assert_eq!(begin(""), Ok((false, 0)));
     assert_eq!(begin(r#","last":7,"all_or_nothing":true"#), Ok((true, 7)));
     assert_eq!(begin(r#","last":null,"all_or_nothing":null"#), Ok((false, 0)));
+    let latest = parse(&request("subscribe", r#"{"channel":"a","replay":"latest"}"#));
+    assert!(matches!(latest, Ok(Request::Subscribe { latest: true, .. })));
+    for bad in [r#""all""#, "true", "1"] {
+        let refused = begin(&format!(r#","replay":{bad}"#));
+        assert_eq!(refused, Err(RequestError::InvalidReplay), "{bad}");
+    }
     for bad in [r#""7""#, "-1", "1.5", "[]"] {
         assert_eq!(begin(&format!(r#","last":{bad}"#)), Err(RequestError::InvalidLast), "{bad}");
     }

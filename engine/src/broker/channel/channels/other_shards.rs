@@ -198,7 +198,7 @@ impl Channels {
         let Role::Replica(replica) = &channel.role else { return None };
         let name = channel.name.clone();
         let live = (!channel.live.is_empty()).then_some(channel.log.head());
-        let (token, since, last) = replica.join(live);
+        let (token, since, last, latest) = replica.join(live);
         let address = replica.address;
         match replica.state() {
             ReplicaState::Absent | ReplicaState::Live => None,
@@ -209,7 +209,7 @@ impl Channels {
             ReplicaState::Joining => {
                 let (is_fresh, followers) = (!replica.resumes(), channel.followers_to_tell());
                 let channel = index;
-                let wanted = Wanted { since, last, is_fresh, followers };
+                let wanted = Wanted { since, last, latest, is_fresh, followers };
                 Some(Request::Join { name, channel, token, wanted, address })
             }
         }

@@ -62,6 +62,14 @@ impl LastValues {
         gone
     }
 
+    /// The newest message of a key, unless a newer one is known, is held here. Returns what
+    /// [`LastValues::keep`] does.
+    pub(super) fn restore_kept(&mut self, frame: &Rc<Frame>, room: KeepRoom) -> Option<Seq> {
+        let key = frame.key().filter(|key| !self.newest.contains_key(key))?;
+        self.newest.insert(key.clone(), frame.seq);
+        self.keep(frame, room)
+    }
+
     /// The log drops the newest message of a key, which is held no more.
     pub(super) fn drop_newest(&mut self, key: &MessageKey) {
         self.newest.remove(key);

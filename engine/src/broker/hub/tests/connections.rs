@@ -125,7 +125,7 @@ fn a_connection_is_described_with_what_it_is_owed_and_may_send() {
     hub.begin_iteration(at(10));
     let core = &mut hub.parts.core;
     let channel = core.channels.find(&name("0")).unwrap();
-    core.recover(key, channel, Seq(1));
+    core.recover(key, channel, (Seq(1), Seq(0)));
     let id = core.connections.id(core.cx.shard, key).to_string();
 
     let detail = hub.find_connection(ServiceId(0), &id).unwrap();

@@ -11,6 +11,7 @@ pub(in crate::broker::sim) struct Wanted {
     pub(in crate::broker::sim) since: Option<Position>,
     pub(in crate::broker::sim) whole: bool,
     pub(in crate::broker::sim) last: u64,
+    pub(in crate::broker::sim) latest: bool,
 }
 
 impl Client {
@@ -18,12 +19,14 @@ impl Client {
         if value["data"]["pattern"].is_string() {
             return self.has_pattern(value, truth);
         }
-        let (channels, list, whole, last) = match self.order(value) {
-            Order::Subscribe { channels, list, whole, last } => (channels, list, whole, last),
+        let (channels, list, whole, last, latest) = match self.order(value) {
+            Order::Subscribe { channels, list, whole, last, latest } => {
+                (channels, list, whole, last, latest)
+            }
             Order::SubscribeWithState(order) => return self.with_state(order, value, truth),
             other => panic!("{value} to {other:?}"),
         };
-        let start = |since| Wanted { since, whole, last };
+        let start = |since| Wanted { since, whole, last, latest };
         let data = &value["data"];
         assert_eq!(data["status"], "subscribed");
         if !list {
@@ -68,6 +71,7 @@ impl Client {
         assert_eq!(told["recovered"].is_boolean(), wanted.since.is_some(), "{told}");
         let next = match &wanted.since {
             Some(since) => self.recovers(since, wanted.whole, told, truth),
+            None if wanted.latest => return self.replays(channel, life, seq, truth),
             None if wanted.last > 0 => {
                 return self.begins(
                     channel,
@@ -130,6 +134,21 @@ impl Client {
             }
             _ => panic!("{told}"),
         }
+    }
+
+    /// It begins with the newest message of each key, at the latest with the first one of these.
+    fn replays(&mut self, channel: usize, life: usize, seq: u64, truth: &Truth) {
+        let first = truth.first_newest(channel, life).filter(|_| truth.roomy && !truth.presence);
+        let latest = first.map_or(seq + 1, |first| first.min(seq + 1));
+        let fresh = Belief { life: Some(life), next: None, latest, recovering: true };
+        if let Some(before) = self.beliefs.insert(channel, fresh) {
+            assert_eq!(before.life.unwrap_or(life), life);
+            let owed = before.next.unwrap_or(before.latest);
+            let belief = self.beliefs.get_mut(&channel).unwrap();
+            belief.latest = belief.latest.min(owed);
+        }
+        self.replayed += 1;
+        self.rosters.remove(&channel);
     }
 
     /// It begins with older messages, and with all that it is to get anyway.
