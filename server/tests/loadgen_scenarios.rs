@@ -1,0 +1,43 @@
+//! The load generator's scenarios against the server: what is due to subscribers that leave, come
+//! back, publish or do not read is what the server delivers.
+
+mod common;
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use support::{Server, tools};
+
+const FREE: &str = "--shards=2 --anonymous-publish --message-rate 0 --max-connections 500";
+
+/// A run of it passes, with nothing lost, twice or out of order.
+fn passes(loadgen: &Path, url: &str, flags: &[&str]) {
+    let output = Command::new(loadgen)
+        .args(["--url", url, "--connections=40", "--rate=50", "--duration=2", "--threads=2"])
+        .args(["--quiet", "--max-lateness=60", "--source-addresses=1"])
+        .args(flags)
+        .output()
+        .expect("loadgen runs");
+    assert!(output.status.success(), "{flags:?}: {output:?}");
+}
+
+#[test]
+fn what_is_due_to_subscribers_that_move_is_delivered() {
+    const TEST: &str = "what_is_due_to_subscribers_that_move_is_delivered";
+    let Some(loadgen) = tools::built(TEST, "loadgen") else { return };
+    let server = Server::start(FREE);
+    let url = format!("ws://{}", server.clients[0]);
+    for flags in [
+        &["--scenario=churn", "--assert=upgrade.p50>0s"][..],
+        &["--scenario=storm", "--assert=phase.after.deliveries>0"],
+        // Half of them miss messages, and get them by their positions.
+        &["--scenario=recovery", "--assert=recovered>100", "--assert=loss==0"],
+        &["--scenario=slow", "--slow-mode=never"],
+        &["--scenario=rooms", "--channels=10"],
+        &["--scenario=chat", "--channel-name=room:{number}"],
+        &["--arrivals=burst", "--burst=5"],
+    ] {
+        passes(&loadgen, &url, flags);
+    }
+}
