@@ -93,7 +93,7 @@ pub(super) fn opened(core: &mut Core, key: ConnectionKey, order: &Order, joined:
             encoder.write(stamp, None, &confirmation, out);
         });
         // Who is sent what came since a position has nothing behind it yet.
-        let Joined { standing: Standing { seq, epoch, .. }, next } = *joined;
+        let Joined { standing: Standing { seq, epoch, .. }, next, .. } = *joined;
         positions.push(Position { channel, epoch, seq: next.map_or(seq, |next| Seq(next.0 - 1)) });
     }
     let mut id = Vec::new();

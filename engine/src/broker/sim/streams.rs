@@ -36,8 +36,7 @@ impl World {
                 let epoch = Epoch::parse(epoch).unwrap();
                 request.since.push((name.clone(), epoch, Seq(*seq)));
             }
-            let channels = vec![(channel, since)];
-            orders.push(Order::Subscribe { channels, list: false, whole: false, last: 0 });
+            orders.push(Order::subscribe(vec![(channel, since)], false));
         }
         Some((request.into(), orders))
     }
