@@ -1,11 +1,14 @@
 //! `loadgen`: puts an open-loop load on a broadcast server and measures its latency.
 //!
-//! The path of a run: [`args`] as typed → [`config`] resolved → [`run`] connects the subscribers
-//! ([`worker`] threads around the pure [`client`]) and starts the [`publisher`] threads, which
-//! follow the [`schedule`] → every delivery is recognised by its [`payload_stamp`], checked
-//! ([`uringcast_loadgen::delivery_check`]) and recorded ([`recorder`]) → [`summarise`]
-//! makes the [`summary`], written out by [`report`] and judged by [`assertion`]s.
-//! [`mod@self_host`] starts the server.
+//! The path of a run: [`args`] as typed and a file ([`plan_input`]) → [`load_plan`], all decided:
+//! phases on a [`timeline`] → [`config`], which knows the server → [`run`] connects the
+//! subscribers ([`worker`] threads around the pure [`client`], which come and go by
+//! [`movements`]) and starts the [`publisher`] threads, which follow the [`schedule`] → every
+//! delivery is recognised by its [`payload_stamp`], checked
+//! ([`uringcast_loadgen::delivery_check`]) and recorded ([`recorder`]) → the [`collector`] adds up
+//! what came, and at the end what never came → [`summarise`] makes the [`summary`], written out
+//! by [`report`] and judged by [`run_verdict`]. [`mod@self_host`] starts the server;
+//! [`mod@find_max`] makes a run for each rate that it tries.
 
 mod advice;
 mod args;
