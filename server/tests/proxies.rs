@@ -19,6 +19,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
+use support::sse::Stream;
 use support::tools::{self, program};
 use support::ws::{Client, TEXT};
 use support::{PATIENCE, Process, Server, until};
@@ -344,6 +345,22 @@ fn nginx_in_front_ends_tls_names_the_client_and_reloads() {
     let listens = ["listen 80;", "listen 443 "];
     let Some(proxy) = Proxy::start("nginx.conf", &listens, &servers) else { return };
     serves_and_reloads(&proxy, &server, rustix::process::Signal::HUP);
+}
+
+#[test]
+fn nginx_in_front_passes_server_sent_events_on_as_they_come() {
+    let server = Server::start(TRUSTING);
+    let (listens, servers) = (["listen 80;", "listen 443 "], [(8765, server.clients[0])]);
+    let Some(proxy) = Proxy::start("nginx.conf", &listens, &servers) else { return };
+    let request = support::sse::request(proxy.at(0), "channel=a&channel=b", "");
+    let mut stream = until("somebody behind the proxy", || {
+        let stream = Stream::send(connect([127, 0, 0, 7], proxy.at(0)), &request);
+        (stream.status() == 200).then_some(stream)
+    });
+    stream.confirmed();
+    for seq in (1..=3).map(|_| server.publish("a", "{}")) {
+        assert_eq!(stream.message()["seq"], seq, "before the next is published");
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ use super::{PATIENCE, Server};
 pub struct Stream {
     inner: Box<dyn ReadWrite>,
     buffer: Vec<u8>,
+    /// What of the body was not read yet.
+    body: Vec<u8>,
     /// Status line and headers.
     pub head: String,
     /// The last `id` that came, as a browser keeps it.
@@ -71,8 +73,13 @@ impl Stream {
 
     /// Sends bytes and reads the head of the answer.
     pub fn send(inner: impl Read + Write + Send + 'static, request: &str) -> Stream {
-        let (inner, buffer) = (Box::new(inner), Vec::new());
-        let mut stream = Stream { inner, buffer, head: String::new(), last_id: String::new() };
+        let mut stream = Stream {
+            inner: Box::new(inner),
+            buffer: Vec::new(),
+            body: Vec::new(),
+            head: String::new(),
+            last_id: String::new(),
+        };
         stream.raw(request.as_bytes());
         stream.head = stream.through(b"\r\n\r\n").expect("an answer");
         stream
@@ -123,16 +130,18 @@ impl Stream {
 
     /// The next event; `None` at the end of the stream.
     pub fn event(&mut self) -> Option<Event> {
-        let length = self.through(b"\r\n").expect("a chunk");
-        let length = usize::from_str_radix(length.trim(), 16).expect("its length");
-        while self.buffer.len() < length + 2 {
-            assert!(self.fill(), "the stream ends within a chunk");
-        }
-        let chunk: Vec<u8> = self.buffer.drain(..length + 2).collect();
-        if length == 0 {
-            return None;
-        }
-        let text = String::from_utf8(chunk).expect("UTF-8");
+        const END: &[u8] = b"\n\n";
+        let end = loop {
+            match self.body.windows(END.len()).position(|bytes| bytes == END) {
+                Some(at) => break at + END.len(),
+                None if !self.chunk() => {
+                    assert!(self.body.is_empty(), "the stream ends within an event");
+                    return None;
+                }
+                None => {}
+            }
+        };
+        let text = String::from_utf8(self.body.drain(..end).collect()).expect("UTF-8");
         let mut event = Event::default();
         for line in text.trim_end().lines() {
             match line.split_once(": ").unwrap_or((line, "")) {
@@ -183,6 +192,18 @@ impl Stream {
                 return (code, reason, data["reconnect"].as_bool().expect("a bool"));
             }
         }
+    }
+
+    /// Reads a chunk, of which a proxy may make others. Returns `false` at the end.
+    fn chunk(&mut self) -> bool {
+        let length = self.through(b"\r\n").expect("a chunk");
+        let length = usize::from_str_radix(length.trim(), 16).expect("its length");
+        while self.buffer.len() < length + 2 {
+            assert!(self.fill(), "the stream ends within a chunk");
+        }
+        self.body.extend(self.buffer.drain(..length));
+        self.buffer.drain(..2);
+        length > 0
     }
 
     /// Takes what there is up to these bytes.
