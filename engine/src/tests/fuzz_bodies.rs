@@ -4,10 +4,12 @@
 //! A body panics where the code under test is wrong: the code panics itself, or it disagrees
 //! with another reader of the same bytes, or with itself after the bytes were cut differently.
 
+mod inflating;
 mod proxy_headers;
 
 use std::io::{self, Cursor, Read, Write};
 
+pub use inflating::inflate;
 pub use proxy_headers::proxy_header;
 use rustls::server::Acceptor;
 use serde_json::Value;

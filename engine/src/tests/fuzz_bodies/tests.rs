@@ -3,6 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use flate2::{Compress, Compression, FlushCompress};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use crate::shard::hello;
 
 fn corpus(target: &str) -> PathBuf {
@@ -44,6 +49,7 @@ corpora! {
     record_layer: record_steps(),
     record_exchange: exchange_steps(),
     envelope: envelopes(),
+    inflate: messages(),
 }
 
 /// A client's frame.
@@ -214,6 +220,53 @@ fn exchange_steps() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// Limits and compressed messages: of one block and several, stored, ended, cut, too large.
+fn messages() -> Vec<(&'static str, Vec<u8>)> {
+    let with = |limit: u16, message: &[u8]| [&limit.to_be_bytes(), message].concat();
+    let text = |limit: u16, plain: &[u8]| with(limit, &deflated(plain));
+    vec![
+        ("text", text(300, br#"{"type":"subscribe","data":{"channel":"orders:7"}}"#)),
+        ("repeats", text(2_000, &[b'x'; 1_500])),
+        ("too-big", text(100, &[b'x'; 1_500])),
+        ("empty", with(10, &[])),
+        ("empty-block", with(10, &[2, 0])),
+        ("stored", with(10, b"\x00\x03\x00\xfc\xffabc\x00")),
+        ("final-stored", with(10, b"\x01\x03\x00\xfc\xffabc")),
+        ("final-then-more", with(10, b"\x01\x03\x00\xfc\xffabc\x01\x01\x00\xfe\xffd\x00")),
+        ("cut", with(300, &deflated(b"a message that is cut")[..9])),
+        ("reserved-block", with(10, b"\x06\x00")),
+        ("far-back", with(300, b"\x4b\x04\x42\x20\x00")),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn messages_that_are_changed_anywhere_are_read_alike(
+        plain in vec("[a-c]{1,9}", 0..60),
+        limit in 0..600u16,
+        flips in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut message = deflated(plain.concat().as_bytes());
+        for (place, with) in flips {
+            let place = place.index(message.len());
+            message[place] ^= with;
+        }
+        message.truncate(cut.index(2 * message.len() + 1));
+        super::inflate(&[&limit.to_be_bytes(), &*message].concat());
+    }
+}
+
+/// One compressed message, as a client sends it.
+fn deflated(plain: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(plain.len() + 64);
+    let mut state = Compress::new(Compression::default(), false);
+    let done = state.compress_vec(plain, &mut out, FlushCompress::Sync);
+    done.expect("there is room");
+    out.truncate(out.len() - 4);
+    out
+}
+
 /// The forms that docs/PROTOCOL.md names.
 fn envelopes() -> Vec<(&'static str, Vec<u8>)> {
     let text = |text: &str| text.as_bytes().to_vec();
@@ -229,6 +282,16 @@ fn envelopes() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("subscribe-type", text(r#"{"type":"subscribe","data":{"room":"a"}}"#)),
         ("subscribe-room", text(r#"{"type":"event","event":"subscribe","room":"a","data":{}}"#)),
+        (
+            "subscribe-since-many",
+            request(
+                "subscribe",
+                r#"{"channels":["a","b"],"since":{"b":{"epoch":"00000000000000ff","seq":5}}}"#,
+            ),
+        ),
+        ("subscribe-presence", request("subscribe", r#"{"channel":"a","presence":true}"#)),
+        ("presence", request("presence", r#"{"channel":"a"}"#)),
+        ("pattern", request("subscribe", r#"{"pattern":"a:*"}"#)),
         ("unsubscribe", request("unsubscribe", r#"{"channel":"a"}"#)),
         ("publish", request("publish", r#"{"channel":"a","event":"e","data":{"x":1.50}}"#)),
         ("publish-list", request("publish", r#"{"channel":"a","event":"e","data":[]}"#)),

@@ -135,7 +135,7 @@ impl Inflater {
         if self.len < self.out.len() {
             return Ok(());
         }
-        let wanted = (2 * self.len).max(4 * input).max(self.out.capacity());
+        let wanted = (2 * self.len).max(4 * input).max(self.out.capacity()).max(1);
         let wanted = wanted.min(limit.saturating_add(1));
         if wanted <= self.len {
             return Err(InflateError::TooBig(self.len as u64));

@@ -207,6 +207,8 @@ fn what_is_no_whole_stream_is_refused_and_the_next_is_not() {
         assert_eq!(inflater.inflate(payload, 1 << 20), Err(InflateError::Corrupt), "{payload:?}");
         assert_eq!(inflater.inflate(&good, 300), Ok(&[7; 300][..]));
     }
+    // Before there is a buffer, too.
+    assert_eq!(Inflater::default().inflate(&[], 10), Err(InflateError::Corrupt));
     // Refers to what an earlier message had.
     let mut keeps = Deflater::new(6, 15);
     let mut payload = Vec::new();
