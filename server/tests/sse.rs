@@ -266,6 +266,9 @@ fn a_server_that_stops_tells_its_streams() {
     let server = Server::start("--drain-spread 300ms");
     let mut stream = Stream::open(&server, "channel=a");
     let mut many = Stream::open(&server, "channel=a&channel=b");
+    let _websocket = Client::connect(&server);
+    server.wait_metric("uringcast_event_streams", "", 2.0);
+    assert_eq!(server.settled("uringcast_event_streams", ""), 2.0);
     server.terminate();
     for stream in [&mut stream, &mut many] {
         let told = stream.message();

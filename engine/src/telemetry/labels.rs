@@ -206,6 +206,8 @@ labels! {
         MailboxMessages = "mailbox_messages",
         /// Connections the delivery ring has room for.
         ConnectionSlots = "connection_slots",
+        /// Connections that are streams of Server-Sent Events.
+        EventStreams = "event_streams",
         /// Connections that were told to reconnect and are not yet released.
         DrainingConnections = "draining_connections",
         /// Connections whose TLS is done in user space.

@@ -15,6 +15,7 @@ impl Hub {
             cx.recorder.set_load(ServiceId(service as u8), load);
         }
         cx.recorder.set(Gauge::Connections, connections.open().iter().sum());
+        cx.recorder.set(Gauge::EventStreams, connections.streams());
         cx.recorder.set(Gauge::DrainingConnections, connections.leaving().iter().sum());
         cx.recorder.set(Gauge::Channels, channels.len());
         cx.recorder.set(Gauge::Subscriptions, channels.subscriptions());

@@ -15,6 +15,11 @@ impl Connections {
         }
     }
 
+    /// Connections that are streams.
+    pub(crate) fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
     /// Whether a connection is a stream whose request is not answered yet.
     pub(crate) fn is_opening(&self, key: ConnectionKey) -> bool {
         self[key].is_stream()
