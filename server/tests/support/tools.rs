@@ -20,6 +20,12 @@ pub fn python(test: &str, name: &str) -> Option<PathBuf> {
     needs(test, name, std::iter::once(tools().join("py/bin").join(name)))
 }
 
+/// A file of a package of the Python environment.
+pub fn python_package(test: &str, name: &str) -> Option<PathBuf> {
+    let versions = std::fs::read_dir(tools().join("py/lib")).into_iter().flatten().flatten();
+    needs(test, name, versions.map(|entry| entry.path().join("site-packages").join(name)))
+}
+
 /// A file below node_modules.
 pub fn npm(test: &str, name: &str) -> Option<PathBuf> {
     needs(test, name, std::iter::once(tools().join("node_modules").join(name)))
