@@ -251,6 +251,23 @@ fn the_order_book_is_the_same_for_who_opens_early_and_late() {
     tools::run_client(test, "chromium_order_book.mjs", &server);
 }
 
+/// The JavaScript client over Server-Sent Events.
+fn hears_streams(test: &str, environment: &[(&str, &str)]) {
+    let flags = format!("--allowed-origin=* --auth-enabled=optional --jwt-secret={SECRET}");
+    let server = Server::start(&format!("{flags} --subscribe-permission=secret=s:read"));
+    tools::run_client_with(test, "stream_client.mjs", &server, environment);
+}
+
+#[test]
+fn javascript_clients_hear_by_streams_what_they_hear_by_websockets() {
+    hears_streams("javascript_clients_hear_by_streams_what_they_hear_by_websockets", &[]);
+}
+
+#[test]
+fn pages_hear_by_streams_what_they_hear_by_websockets() {
+    hears_streams("pages_hear_by_streams_what_they_hear_by_websockets", &[("PAGE", "1")]);
+}
+
 #[test]
 fn tabs_of_a_browser_share_a_connection() {
     let server = Server::start("--anonymous-publish --allowed-origin=*");

@@ -27,6 +27,7 @@ const CHUNK = 100;
  * @property {number} [patience] milliseconds for the answer to that, and to an upgrade (10 000)
  * @property {number} [base] first wait between attempts, unless the server advises (500)
  * @property {number} [max] longest wait between attempts (30 000)
+ * @property {"ws" | "sse"} [transport] `sse`: Server-Sent Events, which only listen (`ws`)
  * @property {typeof WebSocket} [WebSocket] another implementation
  */
 
@@ -190,7 +191,11 @@ export class Client {
     if (this.status !== "connecting") return;
     let socket;
     try {
-      socket = new (this.#options.WebSocket ?? WebSocket)(this.url);
+      const { transport, WebSocket: Other = globalThis.WebSocket } = this.#options;
+      const isStream = transport === "sse";
+      const Socket = isStream ? (await import("./stream.js")).StreamSocket : Other;
+      if (this.status !== "connecting") return;
+      socket = /** @type {WebSocket} */ (new Socket(this.url));
     } catch (error) {
       return this.#over(String(error));
     }

@@ -13,8 +13,8 @@ macro_rules! files {
 }
 
 /// The files of the module, by the names under which they import each other.
-const FILES: [(&str, &str); 5] =
-    files!["uringcast.js" "tabs.js" "advice.js" "places.js" "subscription.js"];
+const FILES: [(&str, &str); 6] =
+    files!["uringcast.js" "tabs.js" "stream.js" "advice.js" "places.js" "subscription.js"];
 
 pub(super) async fn file(Path(name): Path<String>) -> Result<Response, ApiError> {
     let found = FILES.iter().find(|(file, _)| *file == name);
