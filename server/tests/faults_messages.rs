@@ -252,6 +252,13 @@ fn a_malformed_since_is_refused() {
         let data = json!({"channels": ["global"], "since": since});
         refused(&client.ask(&json!({"type": "subscribe", "data": data})), "INVALID_REQUEST");
     }
+    client.assert_alive();
+}
+
+#[test]
+fn what_says_wrongly_how_to_begin_is_refused() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
     for (name, value) in [
         ("last", json!(-1)),
         ("last", json!("7")),
