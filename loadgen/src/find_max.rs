@@ -73,7 +73,8 @@ fn attempt(
 }
 
 fn outcome(rate: f64, summary: &Summary, verdict: &RunVerdict) -> StepOutcome {
-    let achieved = summary.total.rate_achieved;
+    let total = &summary.total;
+    let achieved = taken(total.rate_achieved, total.published, total.refused);
     if let Some(fault) = verdict.faults.first() {
         StepOutcome::Failed(fault.clone())
     } else if let Some(why) = &verdict.generator_bound {
@@ -87,6 +88,12 @@ fn outcome(rate: f64, summary: &Summary, verdict: &RunVerdict) -> StepOutcome {
     }
 }
 
+/// The rate without what the server has refused.
+fn taken(achieved: f64, published: u64, refused: u64) -> f64 {
+    let kept = published.saturating_sub(refused);
+    achieved * kept as f64 / published.max(1) as f64
+}
+
 fn line(step: &SearchStep) -> String {
     let (rate, p99) = (step.rate, step.p99_us / 1e3);
     match &step.outcome {
@@ -95,3 +102,6 @@ fn line(step: &SearchStep) -> String {
         StepOutcome::GeneratorBound(why) => format!("{rate:.0} messages/s: {why}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

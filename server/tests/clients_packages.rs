@@ -66,7 +66,13 @@ fn the_npm_package_holds_the_module_and_its_types() {
     run(&mut pack);
     let tar = dir.join("uringcast-0.1.0.tgz");
     let list = String::from_utf8(run(Command::new("tar").arg("-tf").arg(&tar))).unwrap();
-    for file in ["src/uringcast.js", "src/tabs.js", "src/stream.js", "types/uringcast.d.ts", "types/tabs.d.ts"] {
+    for file in [
+        "src/uringcast.js",
+        "src/tabs.js",
+        "src/stream.js",
+        "types/uringcast.d.ts",
+        "types/tabs.d.ts",
+    ] {
         assert!(list.contains(&format!("package/{file}\n")), "no {file}: {list}");
     }
 }

@@ -245,4 +245,14 @@ fn a_class_says_who_reads_history() {
         answer["error_code"].is_null()
     };
     assert_eq!(["open:1", "shut:1", "audit:1", "other"].map(&mut may), [true, false, false, true]);
+    // Nor does a subscription begin with older messages.
+    for older in [json!({"last": 5}), json!({"replay": "latest"})] {
+        let mut data = older.clone();
+        data["channels"] = json!(["open:1", "shut:1", "audit:1"]);
+        let mut client = Client::connect(&server);
+        let reply = client.ask(&json!({"type": "subscribe", "data": data}));
+        let failed = json!({"shut:1": "FORBIDDEN", "audit:1": "FORBIDDEN"});
+        assert_eq!(reply["data"]["failed"], failed, "{older}: {reply}");
+        assert_eq!(reply["data"]["channels"], json!(["open:1"]));
+    }
 }

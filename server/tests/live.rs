@@ -122,7 +122,7 @@ fn with_a_key_the_page_opens_and_the_numbers_do_not() {
     let host = format!("Host: {}\r\n", server.control);
     let page = ask(&server, "GET /", &host);
     assert_eq!(page.status, 200);
-    assert!(page.head.contains("default-src 'none'; script-src 'sha256-"), "{}", page.head);
+    assert!(page.head.contains("default-src 'none'; script-src 'self' 'sha256-"), "{}", page.head);
     assert!(!page.body.contains("/.canary/"), "the page itself holds no key");
     assert_eq!(ask(&server, "GET /debug/live", &host).status, 401);
     let keyed = format!("{host}X-API-Key: 0123456789abcdef\r\n");

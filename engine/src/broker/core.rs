@@ -113,7 +113,7 @@ impl Core {
 
     /// Ends a subscription by name.
     pub(super) fn unsubscribe(&mut self, key: ConnectionKey, index: ChannelIndex) {
-        self.leave_presence(key, index);
+        self.leave_presence(key, index, false);
         if self.keep_by_pattern(key, index) {
             return;
         }
@@ -145,7 +145,7 @@ impl Core {
         if !self.presence.has_none() {
             let held = self.channels.subscriptions_of(key.index).iter();
             let held: Vec<ChannelIndex> = held.map(|subscription| subscription.channel).collect();
-            held.into_iter().for_each(|index| self.leave_presence(key, index));
+            held.into_iter().for_each(|index| self.leave_presence(key, index, true));
             self.presence.forget(key);
         }
         self.channels.unsubscribe_all(&self.cx, key.index);

@@ -5,7 +5,8 @@
 mod reports;
 mod roster;
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use slab::Slab;
@@ -32,9 +33,9 @@ pub(super) struct Presence {
     connections: usize,
     /// Channels whose subscribers may have to be told something, each once.
     changed: VecDeque<ChannelName>,
-    /// Users who have left, in the order in which their time comes.
-    lingering: VecDeque<(Time, ChannelName, Member)>,
-    /// Channels whose members are to be counted, in the same order.
+    /// Members that have left, each once, by the time at which they are looked at.
+    lingering: BinaryHeap<Reverse<(Time, ChannelName, Member)>>,
+    /// Channels whose members are to be counted, each once, in the order in which their time comes.
     counting: VecDeque<(Time, ChannelName)>,
     /// Whether an iteration had no time for all that was to be told.
     has_more: bool,
@@ -49,6 +50,7 @@ pub(super) struct Presence {
 struct Kept {
     roster: Roster,
     is_changed: bool,
+    is_counting: bool,
 }
 
 /// A client that is to be told who is there.
@@ -69,7 +71,7 @@ impl Presence {
             rosters: HashMap::new(),
             connections: 0,
             changed: VecDeque::new(),
-            lingering: VecDeque::new(),
+            lingering: BinaryHeap::new(),
             counting: VecDeque::new(),
             has_more: false,
             reporting: vec![false; shards],
@@ -91,9 +93,14 @@ impl Presence {
         self.reports.enter(home, subscription, connection, user);
     }
 
-    /// A connection has no subscription by name any more.
-    pub(super) fn leave(&mut self, home: ShardId, key: ConnectionKey, channel: ChannelName) {
-        self.reports.leave(home, key, channel);
+    /// A connection has no subscription by name any more, or has `ended`.
+    pub(super) fn leave(
+        &mut self,
+        home: ShardId,
+        subscription: (ConnectionKey, ChannelName),
+        ended: bool,
+    ) {
+        self.reports.leave(home, subscription, ended);
     }
 
     /// Whether nothing is to be told of anybody.
@@ -177,12 +184,12 @@ impl Presence {
                     self.connections += usize::from(kept.roster.enter(connection, user));
                     self.note(channel);
                 }
-                PresenceReport::Left { channel, connection } => {
+                PresenceReport::Left { channel, connection, ended } => {
                     let Some(kept) = self.rosters.get_mut(&channel) else { continue };
                     let until = now + PRESENCE_LINGER;
                     self.connections -= usize::from(kept.roster.has(connection));
-                    if let Some(user) = kept.roster.leave(connection, until) {
-                        self.lingering.push_back((until, channel.clone(), user));
+                    if let Some(member) = kept.roster.leave(connection, ended, until) {
+                        self.lingering.push(Reverse((until, channel.clone(), member)));
                     }
                     self.note(channel);
                 }
@@ -199,19 +206,23 @@ impl Presence {
         }
     }
 
-    /// Users' times have come, and those of channels to be counted.
+    /// Times of members have come, and those of channels to be counted.
     pub(super) fn expire(&mut self, now: Time) {
-        while self.lingering.front().is_some_and(|(at, ..)| *at <= now)
-            && let Some((_, channel, member)) = self.lingering.pop_front()
+        while self.lingering.peek().is_some_and(|Reverse((at, ..))| *at <= now)
+            && let Some(Reverse((_, channel, member))) = self.lingering.pop()
         {
-            if let Some(kept) = self.rosters.get_mut(&channel) {
-                kept.roster.expire(member, now);
+            let Some(kept) = self.rosters.get_mut(&channel) else { continue };
+            match kept.roster.expire(&member, now) {
+                Some(again) => self.lingering.push(Reverse((again, channel, member))),
+                None => self.note(channel),
             }
-            self.note(channel);
         }
         while self.counting.front().is_some_and(|(at, _)| *at <= now)
             && let Some((_, channel)) = self.counting.pop_front()
         {
+            if let Some(kept) = self.rosters.get_mut(&channel) {
+                kept.is_counting = false;
+            }
             self.note(channel);
         }
     }
@@ -242,7 +253,8 @@ impl Presence {
             return Some(change);
         }
         kept.is_changed = false;
-        if let Some(at) = kept.roster.next_count() {
+        if let Some(at) = kept.roster.next_count().filter(|_| !kept.is_counting) {
+            kept.is_counting = true;
             self.counting.push_back((at, channel.clone()));
         }
         if kept.roster.is_empty() {

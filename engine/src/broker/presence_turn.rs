@@ -1,6 +1,7 @@
 //! Presence in an iteration: homes are told of this shard's subscribers, and the subscribers of
 //! channels homed here of who has come and gone.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -32,11 +33,11 @@ impl Core {
         self.presence.enter(home, (key, channel), id, user.map(Into::into));
     }
 
-    /// A connection has a channel by name no more.
-    pub(super) fn leave_presence(&mut self, key: ConnectionKey, index: ChannelIndex) {
+    /// A connection has a channel by name no more, or has `ended`.
+    pub(super) fn leave_presence(&mut self, key: ConnectionKey, index: ChannelIndex, ended: bool) {
         if !self.presence.has_none() {
             let channel = self.channels.name(index).clone();
-            self.presence.leave(self.cx.homes.of(&channel), key, channel);
+            self.presence.leave(self.cx.homes.of(&channel), (key, channel), ended);
         }
     }
 
@@ -64,13 +65,17 @@ impl Core {
     ) -> Vec<(RequestId, Arc<PresenceList>)> {
         let asked = self.presence.handle(reports, self.cx.time());
         self.tell_presence();
-        let list = |(id, channel)| (id, Arc::new(self.presence_of(&channel)));
+        let mut lists: HashMap<ChannelName, Arc<PresenceList>> = HashMap::new();
+        let list = |(id, channel): (RequestId, ChannelName)| {
+            let list = lists.entry(channel).or_insert_with_key(|of| Arc::new(self.presence_of(of)));
+            (id, Arc::clone(list))
+        };
         asked.into_iter().map(list).collect()
     }
 
     /// Who is subscribed to a channel homed here.
     pub(super) fn presence_of(&self, channel: &ChannelName) -> PresenceList {
-        self.presence.list(channel, self.cx.epoch, self.channels.head(channel))
+        self.presence.list(channel, self.cx.epoch, self.channels.position(channel))
     }
 
     /// Tells the subscribers of channels homed here who has come and gone, as far as their logs

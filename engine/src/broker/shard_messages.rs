@@ -110,6 +110,8 @@ pub enum PresenceReport {
         channel: ChannelName,
         /// The same id.
         connection: Uuid,
+        /// Whether the connection has ended.
+        ended: bool,
     },
     /// A client asks who is there.
     Asked {

@@ -137,7 +137,7 @@ pub enum RequestError {
     #[error("Pattern must be a string such as \"workflow:*\"")]
     InvalidPattern,
     /// A pattern beside channels, a position or presence.
-    #[error("Pattern goes without channels, since and presence")]
+    #[error("Pattern goes without channels, since, last, replay and presence")]
     PatternBesideChannels,
     /// `since` is not what it should be.
     #[error(
@@ -306,7 +306,7 @@ fn names(list: &RawValue) -> Result<Vec<Result<ChannelName, BadName>>, RequestEr
 
 /// What all channels of the pattern begin with that a request names, if it names one.
 fn pattern(message: &Inbound<'_>) -> Result<Option<Box<str>>, RequestError> {
-    let names = ["pattern", "channels", "channel", "room", "since", "presence"];
+    let names = ["pattern", "channels", "channel", "room", "since", "last", "replay", "presence"];
     let [pattern, beside @ ..] = data(message, &names);
     let Some(pattern) = pattern else { return Ok(None) };
     if message.room.is_some() || beside.iter().any(Option::is_some) {

@@ -28,6 +28,8 @@ impl Limits {
             ("A connection of the engine", "engine/src/limits/footprint.rs"),
             ("Patterns", "engine/src/limits/audience.rs"),
             ("Presence", "engine/src/limits/rosters.rs"),
+            ("Slow subscribers", "engine/src/limits/slow.rs"),
+            ("Event streams", "engine/src/limits/event_ids.rs"),
             ("Drains", "engine/src/limits/drains.rs"),
             ("Classes of channels", "engine/src/limits/channel_classes.rs"),
             ("Compressed broadcasts", "engine/src/limits/channel_contexts.rs"),

@@ -49,6 +49,11 @@ impl Forgotten {
         self.heads.get(name).copied().unwrap_or(self.floor)
     }
 
+    /// Where it would go on.
+    pub(super) fn position(&self, name: &ChannelName) -> Seq {
+        self.heads.get(name).copied().unwrap_or(self.floor)
+    }
+
     /// Where a channel goes on that is not known: at its own head, or beyond it if that was lost
     /// too. No position is used twice.
     pub(super) fn recall(&mut self, name: &ChannelName) -> Seq {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::broker::shard_messages::PresenceReport;
+use crate::limits::PRESENCE_COST;
 use crate::types::{ChannelName, ConnectionKey, RequestId, ShardId};
 
 /// The subscriptions of this shard's connections that count, and what their homes do not know.
@@ -21,6 +22,10 @@ struct Subscribed {
     connection: Uuid,
     user: Option<Arc<str>>,
     is_there: bool,
+    /// Whether its connection has ended.
+    ended: bool,
+    /// Whether it has shown another token since the home was told.
+    renewed: bool,
     /// What the home knows.
     is_known: bool,
     /// Whether it stands in a queue: once, however often it has changed (invariant 3).
@@ -48,9 +53,18 @@ impl Reports {
         user: Option<Arc<str>>,
     ) {
         let entry = self.subscriptions.entry((key, channel.clone()));
-        let (is_known, is_queued) = (false, false);
-        let new = Subscribed { connection, user, is_there: true, is_known, is_queued };
-        entry.or_insert(new).is_there = true;
+        let subscribed = entry.or_insert(Subscribed {
+            connection,
+            user: user.clone(),
+            is_there: true,
+            ended: false,
+            renewed: false,
+            is_known: false,
+            is_queued: false,
+        });
+        subscribed.is_there = true;
+        subscribed.renewed |= subscribed.user != user;
+        subscribed.user = user;
         self.queue(home, key, channel);
     }
 
@@ -58,13 +72,14 @@ impl Reports {
     pub(super) fn leave(
         &mut self,
         home: ShardId,
-        key: ConnectionKey,
-        channel: ChannelName,
+        (key, channel): (ConnectionKey, ChannelName),
+        ended: bool,
     ) -> bool {
         let Some(subscribed) = self.subscriptions.get_mut(&(key, channel.clone())) else {
             return false;
         };
         let was_there = std::mem::replace(&mut subscribed.is_there, false);
+        subscribed.ended = ended;
         self.queue(home, key, channel);
         was_there
     }
@@ -87,37 +102,48 @@ impl Reports {
         !self.queues[home.index()].is_empty()
     }
 
-    /// The next reports to a home, at most so many.
+    /// The next reports to a home, at most so many; a question counts as [`PRESENCE_COST`] of them.
     pub(super) fn take(&mut self, home: ShardId, most: usize) -> Vec<PresenceReport> {
-        let mut reports = Vec::new();
-        while reports.len() < most
+        let (mut reports, mut cost) = (Vec::new(), 0);
+        while cost < most
             && let Some(item) = self.queues[home.index()].pop_front()
         {
-            reports.extend(match item {
-                Item::Subscription(key, channel) => self.report(key, channel),
-                Item::Ask(id, channel) => Some(PresenceReport::Asked { id, channel }),
-            });
+            match item {
+                Item::Subscription(key, channel) => {
+                    reports.extend(self.report(key, channel).into_iter().flatten());
+                    cost += 1;
+                }
+                Item::Ask(id, channel) => {
+                    reports.push(PresenceReport::Asked { id, channel });
+                    cost += PRESENCE_COST;
+                }
+            }
         }
         reports
     }
 
     /// What a home is to be told of a subscription, if it does not know that.
-    fn report(&mut self, key: ConnectionKey, channel: ChannelName) -> Option<PresenceReport> {
+    fn report(&mut self, key: ConnectionKey, channel: ChannelName) -> [Option<PresenceReport>; 2] {
         let pair = (key, channel);
-        let subscribed = self.subscriptions.get_mut(&pair)?;
+        let Some(subscribed) = self.subscriptions.get_mut(&pair) else { return [None, None] };
         subscribed.is_queued = false;
         let was_known = std::mem::replace(&mut subscribed.is_known, subscribed.is_there);
+        let renewed = std::mem::replace(&mut subscribed.renewed, false);
         let (is_there, connection) = (subscribed.is_there, subscribed.connection);
-        let user = subscribed.user.clone();
+        let (user, ended) = (subscribed.user.clone(), subscribed.ended);
         if !is_there {
             self.subscriptions.remove(&pair);
         }
         let channel = pair.1;
-        match (was_known, is_there) {
-            (false, true) => Some(PresenceReport::Entered { channel, connection, user }),
-            (true, false) => Some(PresenceReport::Left { channel, connection }),
-            _ => None,
-        }
+        // As who it was known it is not coming back.
+        let ended = ended || is_there;
+        let left = PresenceReport::Left { channel: channel.clone(), connection, ended };
+        let entered = PresenceReport::Entered { channel, connection, user };
+        let (leaves, enters) = match (was_known, is_there) {
+            (true, true) => (renewed, renewed),
+            (was_known, is_there) => (was_known, is_there),
+        };
+        [leaves.then_some(left), enters.then_some(entered)]
     }
 
     /// Whether no subscription counts.

@@ -34,6 +34,8 @@ struct Standing {
     changed: bool,
     /// It is not there any more once this time has come, unless it comes back.
     until: Option<Time>,
+    /// Whether it is looked at when its time comes.
+    awaited: bool,
 }
 
 /// What subscribers are to be told.
@@ -80,32 +82,38 @@ impl Roster {
         self.of_connection.contains_key(&connection)
     }
 
-    /// A connection has subscribed no more. Returns the user whose last one it was: unless he comes
-    /// back, he is there until then.
-    pub(super) fn leave(&mut self, connection: Uuid, until: Time) -> Option<Member> {
+    /// A connection has subscribed no more, or has `ended`. Returns a member whose last one it was,
+    /// to be looked at when `until` has come, if it is not already: unless it comes back, it is
+    /// there until then.
+    pub(super) fn leave(&mut self, connection: Uuid, ended: bool, until: Time) -> Option<Member> {
         let member = self.of_connection.remove(&connection)?;
         let standing = self.members.get_mut(&member)?;
         standing.connections -= 1;
         if standing.connections > 0 {
             return None;
         }
-        // Another connection is never the same member again.
-        let may_come_back = matches!(member, Member::User(_)) && standing.told;
+        // A connection that has ended is never the same member again.
+        let may_come_back = standing.told && (matches!(member, Member::User(_)) || !ended);
         standing.until = may_come_back.then_some(until);
         if !may_come_back {
             self.note(member);
             return None;
         }
-        Some(member)
+        (!std::mem::replace(&mut standing.awaited, true)).then_some(member)
     }
 
-    /// The time of a user who has left may have come.
-    pub(super) fn expire(&mut self, member: Member, now: Time) {
-        let Some(standing) = self.members.get_mut(&member) else { return };
-        if standing.until.is_some_and(|until| until <= now) {
-            standing.until = None;
-            self.note(member);
+    /// The time of a member that has left may have come. Returns when to look again, if it has left
+    /// again meanwhile.
+    pub(super) fn expire(&mut self, member: &Member, now: Time) -> Option<Time> {
+        let standing = self.members.get_mut(member)?;
+        standing.awaited = standing.until.is_some_and(|until| until > now);
+        if standing.awaited {
+            return standing.until;
         }
+        if standing.until.take().is_some() {
+            self.note(member.clone());
+        }
+        None
     }
 
     fn note(&mut self, member: Member) {

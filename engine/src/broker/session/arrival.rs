@@ -29,6 +29,10 @@ pub(super) fn hold_channels(
             order.failed.push((name.as_str().to_owned(), ErrorCode::InvalidRequest));
             continue;
         }
+        if order.reads_log() && !auth.may_read_history(core, key, &name) {
+            order.failed.push((name.as_str().to_owned(), ErrorCode::Forbidden));
+            continue;
+        }
         match room_for(core, key, &name, have) {
             Ok((index, new)) => {
                 have += usize::from(new);

@@ -147,6 +147,11 @@ impl Order {
         };
     }
 
+    /// Whether it asks for older messages without a position.
+    pub(super) fn reads_log(&self) -> bool {
+        self.last > 0 || self.latest
+    }
+
     /// There is no room for one of its channels.
     pub(super) fn refuse(&mut self, name: &ChannelName, refusal: Option<ChannelRefusal>) {
         self.failed.push((name.as_str().to_owned(), ErrorCode::LimitExceeded));

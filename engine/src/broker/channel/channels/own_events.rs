@@ -5,9 +5,17 @@ use std::rc::Rc;
 
 use super::{Channels, Role};
 use crate::broker::context::Context;
-use crate::types::{ChannelIndex, Publication};
+use crate::types::{ChannelIndex, ChannelName, Publication, Seq};
 
 impl Channels {
+    /// Position of the newest message of a channel homed here, also if it is forgotten.
+    pub(crate) fn position(&self, name: &ChannelName) -> Seq {
+        match self.table.find(name) {
+            Some(index) => self.table[index].log.head(),
+            None => self.forgotten.position(name),
+        }
+    }
+
     /// Whether a shard has subscribers of a channel homed here.
     pub(crate) fn is_heard(&self, index: ChannelIndex) -> bool {
         let channel = &self.table[index];

@@ -24,9 +24,9 @@ fn a_user_is_one_member_over_all_connections() {
     let told = changes(&mut roster, Time(0));
     assert_eq!(told, [Change::Join(user("ann")), Change::Join(Member::Connection(id(3)))]);
     assert_eq!((roster.count(), roster.connections()), (2, 3));
-    assert_eq!(roster.leave(id(1), LATER), None, "another connection is there");
+    assert_eq!(roster.leave(id(1), true, LATER), None, "another connection is there");
     assert!(changes(&mut roster, Time(0)).is_empty());
-    assert_eq!(roster.leave(id(3), LATER), None, "no connection comes back");
+    assert_eq!(roster.leave(id(3), true, LATER), None, "no connection comes back");
     let left = changes(&mut roster, Time(0));
     assert_eq!(left, [Change::Leave(Member::Connection(id(3)))]);
 }
@@ -36,29 +36,46 @@ fn a_user_who_comes_back_in_time_has_not_left() {
     let mut roster = Roster::default();
     roster.enter(id(1), Some("ann".into()));
     changes(&mut roster, Time(0));
-    let gone = roster.leave(id(1), LATER).expect("it was the last connection");
+    let gone = roster.leave(id(1), true, LATER).expect("it was the last connection");
     assert!(changes(&mut roster, Time(1)).is_empty());
     let shown = Present { member: user("ann"), connections: 0 };
     assert_eq!(roster.members(), Some(vec![shown]));
     roster.enter(id(2), Some("ann".into()));
-    roster.expire(gone.clone(), LATER);
+    roster.expire(&gone, LATER);
     assert!(changes(&mut roster, LATER).is_empty(), "neither leave nor join");
-    assert_eq!(roster.leave(id(2), Time(2 * LATER.0)), Some(gone.clone()));
-    roster.expire(gone.clone(), LATER);
+    assert_eq!(roster.leave(id(2), true, Time(2 * LATER.0)), Some(gone.clone()));
+    roster.expire(&gone, LATER);
     assert!(changes(&mut roster, LATER).is_empty(), "an earlier leave's time is not this one's");
-    roster.expire(gone.clone(), Time(2 * LATER.0));
+    roster.expire(&gone, Time(2 * LATER.0));
     assert_eq!(changes(&mut roster, Time(2 * LATER.0)), [Change::Leave(gone)]);
     assert!(roster.is_empty());
+}
+
+#[test]
+fn a_connection_that_leaves_and_comes_back_is_told_of_once() {
+    let mut roster = Roster::default();
+    roster.enter(id(1), None);
+    changes(&mut roster, Time(0));
+    let gone = roster.leave(id(1), false, LATER).expect("it may come back");
+    for _ in 0..9 {
+        roster.enter(id(1), None);
+        assert_eq!(roster.leave(id(1), false, Time(LATER.0 + 5)), None, "it is awaited already");
+    }
+    assert!(changes(&mut roster, Time(1)).is_empty());
+    assert_eq!(roster.expire(&gone, LATER), Some(Time(LATER.0 + 5)), "it left again");
+    assert!(changes(&mut roster, LATER).is_empty());
+    assert_eq!(roster.expire(&gone, Time(LATER.0 + 5)), None);
+    assert_eq!(changes(&mut roster, Time(LATER.0 + 5)), [Change::Leave(gone)]);
 }
 
 #[test]
 fn who_comes_and_goes_unseen_is_not_told_of() {
     let mut roster = Roster::default();
     roster.enter(id(1), Some("ann".into()));
-    assert_eq!(roster.leave(id(1), LATER), None);
+    assert_eq!(roster.leave(id(1), true, LATER), None);
     assert!(changes(&mut roster, Time(0)).is_empty());
     assert!(roster.is_empty());
-    assert_eq!(roster.leave(id(7), LATER), None, "it was never there");
+    assert_eq!(roster.leave(id(7), true, LATER), None, "it was never there");
 }
 
 #[test]
@@ -75,11 +92,11 @@ fn many_are_counted_and_named_again_when_they_are_few() {
     assert_eq!(changes(&mut roster, due), [Change::Count]);
     assert_eq!(roster.next_count(), None, "nothing has changed since");
     for n in 0..=most {
-        roster.leave(id(n), LATER);
+        roster.leave(id(n), true, LATER);
     }
     assert_eq!(changes(&mut roster, due), [Change::List]);
     assert_eq!(roster.members().map(|all| all.len()), Some(1));
-    roster.leave(id(most + 1), LATER);
+    roster.leave(id(most + 1), true, LATER);
     let left = changes(&mut roster, due);
     assert_eq!(left, [Change::Leave(Member::Connection(id(most + 1)))]);
 }
