@@ -1,6 +1,7 @@
 //! Channels that exist by a subscription alone, and go with the last one.
 
 use super::{Channels, Role};
+use crate::broker::channel::Queued;
 use crate::broker::channel::replica::ReplicaState;
 use crate::types::{ChannelIndex, ShardId};
 
@@ -37,6 +38,9 @@ impl Channels {
                 && replica.begin_leave()
             {
                 ask(replica.home, index);
+            } else if self.table[index].queued != Queued::No {
+                // An event of the server's own is not swept yet.
+                self.note_left(index);
             }
         }
     }
