@@ -159,7 +159,12 @@ fn who_is_there_can_be_asked_and_where_nothing_is_kept_it_is_said() {
                 (&reply["data"]["count"], &reply["data"]["channel"]),
                 (&json!(1), &json!(channel))
             );
-            assert_eq!(client.message()["correlation_id"], "after");
+            // Its own join may come from another shard behind the list.
+            let mut next = client.message();
+            if next["event"] == "presence.join" {
+                next = client.message();
+            }
+            assert_eq!(next["correlation_id"], "after");
         }
         for (request, data) in [
             ("presence", json!({"channel": "other"})),
