@@ -252,20 +252,22 @@ fn the_order_book_is_the_same_for_who_opens_early_and_late() {
 }
 
 /// The JavaScript client over Server-Sent Events.
-fn hears_streams(test: &str, environment: &[(&str, &str)]) {
+fn hears_streams(test: &str, script: &str) {
     let flags = format!("--allowed-origin=* --auth-enabled=optional --jwt-secret={SECRET}");
     let server = Server::start(&format!("{flags} --subscribe-permission=secret=s:read"));
-    tools::run_client_with(test, "stream_client.mjs", &server, environment);
+    tools::run_client(test, script, &server);
 }
 
 #[test]
 fn javascript_clients_hear_by_streams_what_they_hear_by_websockets() {
-    hears_streams("javascript_clients_hear_by_streams_what_they_hear_by_websockets", &[]);
+    let test = "javascript_clients_hear_by_streams_what_they_hear_by_websockets";
+    hears_streams(test, "stream_client.mjs");
 }
 
 #[test]
 fn pages_hear_by_streams_what_they_hear_by_websockets() {
-    hears_streams("pages_hear_by_streams_what_they_hear_by_websockets", &[("PAGE", "1")]);
+    let test = "pages_hear_by_streams_what_they_hear_by_websockets";
+    hears_streams(test, "chromium_streams.mjs");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 // The JavaScript client over Server-Sent Events: messages once and in order through ends of its
-// streams, channels that come and go, refusals. In Node, or with PAGE set in headless Chromium.
+// streams, channels that come and go, refusals. In Node, or with PAGE set (chromium_streams.mjs) in
+// headless Chromium.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
