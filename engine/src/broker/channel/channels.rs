@@ -276,17 +276,11 @@ impl Channels {
         index: ChannelIndex,
         write: impl FnOnce(Option<&str>) -> Vec<u8>,
     ) {
-        let channel = &mut self.table[index];
-        let Role::Home(home) = &channel.role else { return };
-        let unheard = channel.is_unheard() && home.interests().is_empty();
-        if unheard || self.is_saturated(cx, &self.table[index]) {
+        if !self.is_heard(index) || !self.takes_events(cx, index) {
             return;
         }
-        let channel = &mut self.table[index];
-        let bytes = write(channel.last.as_deref().map(Frame::text)).into_boxed_slice();
-        let seq = channel.log.head().next();
-        let frame = self.contexts.frame(cx, channel, (bytes, None), seq);
-        self.broadcast(cx, index, Rc::new(frame));
+        let bytes = write(self.table[index].last.as_deref().map(Frame::text));
+        self.broadcast_event(cx, index, bytes.into_boxed_slice());
     }
 
     fn broadcast(&mut self, cx: &mut Context, index: ChannelIndex, frame: Rc<Frame>) {

@@ -68,20 +68,16 @@ impl Reports {
         self.queue(home, key, channel);
     }
 
-    /// A connection has subscribed no more. Returns whether it counted.
+    /// A connection has subscribed no more, or has `ended`.
     pub(super) fn leave(
         &mut self,
         home: ShardId,
         (key, channel): (ConnectionKey, ChannelName),
         ended: bool,
-    ) -> bool {
-        let Some(subscribed) = self.subscriptions.get_mut(&(key, channel.clone())) else {
-            return false;
-        };
-        let was_there = std::mem::replace(&mut subscribed.is_there, false);
-        subscribed.ended = ended;
+    ) {
+        let Some(subscribed) = self.subscriptions.get_mut(&(key, channel.clone())) else { return };
+        (subscribed.is_there, subscribed.ended) = (false, ended);
         self.queue(home, key, channel);
-        was_there
     }
 
     fn queue(&mut self, home: ShardId, key: ConnectionKey, channel: ChannelName) {

@@ -35,10 +35,21 @@ impl Channels {
         index: ChannelIndex,
         event: &Publication,
     ) {
-        let channel = &mut self.table[index];
-        let seq = channel.log.head().next();
+        let seq = self.table[index].log.head().next();
         let stamp = cx.stamp();
         let bytes = cx.encoder.broadcast(stamp, event, seq);
+        self.broadcast_event(cx, index, bytes);
+    }
+
+    /// Logs the encoded event that comes next.
+    pub(super) fn broadcast_event(
+        &mut self,
+        cx: &mut Context,
+        index: ChannelIndex,
+        bytes: Box<[u8]>,
+    ) {
+        let channel = &mut self.table[index];
+        let seq = channel.log.head().next();
         let frame = self.contexts.frame(cx, channel, (bytes, None), seq);
         self.broadcast(cx, index, Rc::new(frame));
     }
