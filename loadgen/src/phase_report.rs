@@ -20,28 +20,10 @@ pub(crate) struct PhaseReport {
     pub(crate) published: u64,
     pub(crate) deliveries: u64,
     pub(crate) deliveries_per_second: f64,
-    pub(crate) checks: CheckCounts,
+    pub(crate) checks: Checks,
     pub(crate) latency: Quantiles,
     pub(crate) last: Quantiles,
     pub(crate) lateness: Quantiles,
-}
-
-/// What was wrong with deliveries.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct CheckCounts {
-    pub(crate) lost: u64,
-    pub(crate) duplicates: u64,
-    pub(crate) reordered: u64,
-    pub(crate) corrupted: u64,
-    pub(crate) misrouted: u64,
-    pub(crate) foreign: u64,
-}
-
-impl From<Checks> for CheckCounts {
-    fn from(checks: Checks) -> Self {
-        let Checks { lost, duplicates, reordered, corrupted, misrouted, foreign } = checks;
-        Self { lost, duplicates, reordered, corrupted, misrouted, foreign }
-    }
 }
 
 /// The parts of handshakes of one kind.
@@ -72,7 +54,7 @@ impl PhaseReport {
             published: figures.published,
             deliveries: figures.deliveries,
             deliveries_per_second: figures.deliveries_per_second,
-            checks: figures.checks.into(),
+            checks: figures.checks,
             latency: (&figures.delivery).into(),
             last: (&figures.last).into(),
             lateness: (&figures.lateness).into(),

@@ -8,11 +8,11 @@ use serde::Serialize;
 use crate::advice::Given;
 use crate::comparison::Comparison;
 use crate::heat_map::HeatMap;
-use crate::phase_report::{CheckCounts, HandshakeReport, PhaseReport};
+use crate::phase_report::{HandshakeReport, PhaseReport};
 use crate::quantiles::Quantiles;
 use crate::rate_search::SearchStep;
 use crate::second::Second;
-use crate::summary::{MemoryUse, Summary};
+use crate::summary::{Checks, MemoryUse, Summary};
 use crate::tally::Counts;
 
 /// Points of a distribution for each halving of the distance to 100 %.
@@ -115,8 +115,7 @@ impl Report {
     /// Of a finished run. `failures` are the reasons not to pass.
     pub(crate) fn new(summary: &Summary, run: &Circumstances, failures: Vec<String>) -> Self {
         let total = &summary.total;
-        let CheckCounts { lost, duplicates, reordered, corrupted, misrouted, foreign } =
-            total.checks.into();
+        let Checks { lost, duplicates, reordered, corrupted, misrouted, foreign } = total.checks;
         let measured = summary.phases.iter().find(|phase| phase.measured);
         let started = jiff::Timestamp::try_from(run.started).unwrap_or_default();
         Self {
