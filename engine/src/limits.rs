@@ -234,6 +234,9 @@ pub const RECEIVE_BUFFERS: u16 = 1_024;
 pub const RECEIVE_BUFFER: usize = 4_096;
 /// Receives re-armed in one turn.
 pub const REARMS_PER_TURN: usize = 256;
+/// Of receives re-armed at once, those whose last one filled its buffer: a crowd that sends more
+/// than it can be served holds the others up by 64 KiB, not by a buffer for each of it.
+pub const FULL_REARMS: usize = 16;
 /// Submission entries of the delivery ring.
 pub const RING_ENTRIES: u32 = 1_024;
 /// For the kernel to take entries of a ring again that it had no memory for. Then the process ends:
@@ -253,8 +256,9 @@ pub const MAX_PEER_NAME: usize = 256;
 /// (RFC 8446 5.5), less some for what is under way and for the close itself.
 pub const MAX_TLS_RECORDS: u32 = (1 << 24) - (1 << 16);
 /// KeyUpdates, warnings and, where the engine makes the records, empty ones that a TLS peer may
-/// send before the next that has data: as many as OpenSSL takes. Each costs a key or system calls,
-/// and no key of AES-GCM is worn before 2^24 records.
+/// send before the next that has data: as many as OpenSSL takes. Where the engine opens the
+/// records, one receive may not hold more either, so that a byte of data behind each forgives
+/// nothing. Each costs a key or system calls, and no key of AES-GCM is worn before 2^24 records.
 pub const MAX_CONTROL_RECORDS: u16 = 32;
 /// Bytes read of a TLS record that is not application data: those that are allowed have 5.
 pub const MAX_CONTROL_RECORD: usize = 512;

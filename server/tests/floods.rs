@@ -169,6 +169,33 @@ fn a_flood_of_key_updates_is_answered_with_an_alert() {
 }
 
 #[test]
+fn a_flood_of_key_updates_with_a_byte_of_data_each_is_answered_with_an_alert() {
+    let flood = flood(floods("records"), |flood| flood.record == "key_update_and_byte");
+    assert_eq!(flood.told, "alert");
+    let (server, config) = secure("");
+    let mut small = Small::of(&server, Client::connect_secure(&server, &config));
+    let before = counted(&server, &flood);
+    let (mut stream, mut tls) = Client::connect_secure(&server, &config).into_secure_parts();
+    let mut records = Vec::new();
+    // The beginning of a message that goes on.
+    tls.writer().write_all(&frame(FIN | BINARY, &[0; 1_000])[..8]).expect("room");
+    for _ in 0..=MAX_CONTROL_RECORDS {
+        tls.refresh_traffic_keys().expect("new keys");
+        tls.writer().write_all(b" ").expect("room");
+        while tls.wants_write() {
+            tls.write_tls(&mut records).expect("into memory");
+        }
+    }
+    stream.write_all(&records).expect("it is still connected");
+    small.assert_served();
+    let end = rustls::Stream::new(&mut tls, &mut stream).read_to_end(&mut Vec::new());
+    let end = end.expect_err("an alert").to_string();
+    assert!(end.contains("UnexpectedMessage"), "{end}");
+    assert_counted(&server, &flood, before);
+    small.assert_served();
+}
+
+#[test]
 fn a_flood_of_key_updates_between_data_is_told_and_counts_as_messages() {
     let flood = flood(floods("records"), |flood| flood.record == "key_update_and_data");
     let (server, config) = secure("");
@@ -176,10 +203,11 @@ fn a_flood_of_key_updates_between_data_is_told_and_counts_as_messages() {
     let before = counted(&server, &flood);
     let mut flooder = Client::connect_secure(&server, &config);
     // A message that goes on.
-    flooder.raw(&frame(FIN | BINARY, &[0; 1_000])[..8]);
+    flooder.raw(&frame(FIN | BINARY, &vec![0; 65_000])[..8]);
     for _ in 0..300 {
         flooder.tls().refresh_traffic_keys().expect("new keys");
-        flooder.raw(b" ");
+        // So much that no receive holds more KeyUpdates than a peer may send.
+        flooder.raw(&[b' '; 200]);
     }
     small.assert_served();
     assert_eq!(flooder.message()["error_code"], flood.told.as_str());

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::deliver::Delivery;
 use super::slot::{ReceiveState, Slot, SlotState};
 use crate::broker::{Hub, ReceiveEnd};
-use crate::limits::REARMS_PER_TURN;
+use crate::limits::{FULL_REARMS, REARMS_PER_TURN, RECEIVE_BUFFER};
 use crate::shard::delivery_ring::{Completion, Operation, Received};
 use crate::shard::tls::ControlOutcome;
 use crate::telemetry::Count;
@@ -19,6 +19,9 @@ pub(crate) struct Slots {
     slots: Vec<Slot>,
     /// To be armed, in order. May hold stale keys: the slot's state decides.
     queue: VecDeque<ConnectionKey>,
+    /// The same of those whose last receive filled its buffer, and who have more to be received:
+    /// few at a time, so that a crowd that sends much delays those who send little only by them.
+    full: VecDeque<ConnectionKey>,
     /// Plaintext of the present receive.
     plain: Vec<u8>,
 }
@@ -27,7 +30,7 @@ impl Slots {
     /// `count` empty slots.
     pub(crate) fn new(count: usize, delivery: Delivery) -> Slots {
         let slots = vec![Slot::default(); count];
-        Slots { delivery, slots, queue: VecDeque::new(), plain: Vec::new() }
+        Slots { delivery, slots, queue: VecDeque::new(), full: VecDeque::new(), plain: Vec::new() }
     }
 
     /// Occupies a connection's slot and queues its receive. `metered`: into one buffer at a time,
@@ -60,7 +63,7 @@ impl Slots {
         match slot.receive {
             ReceiveState::Off => {
                 slot.set_receive(ReceiveState::Queued);
-                self.queue.push_back(key);
+                if slot.filled { self.full.push_back(key) } else { self.queue.push_back(key) }
             }
             ReceiveState::Cancelling => slot.set_receive(ReceiveState::Restarting),
             ReceiveState::Queued | ReceiveState::Armed | ReceiveState::Restarting => {}
@@ -117,17 +120,25 @@ impl Slots {
     /// Arms queued receives, so many per iteration. Returns whether some are left.
     pub(crate) fn rearm(&mut self) -> bool {
         for _ in 0..REARMS_PER_TURN {
-            let Some(key) = self.queue.pop_front() else { return false };
-            let queued = |slot: &&mut Slot| slot.receive == ReceiveState::Queued;
-            if let Some(slot) = self.current(key).filter(queued) {
-                slot.set_receive(ReceiveState::Armed);
-                match slot.metered {
-                    true => self.delivery.ring.receive_once(key.into()),
-                    false => self.delivery.ring.receive(key.into()),
-                }
+            let Some(key) = self.queue.pop_front() else { break };
+            self.arm(key);
+        }
+        for _ in 0..FULL_REARMS {
+            let Some(key) = self.full.pop_front() else { break };
+            self.arm(key);
+        }
+        !(self.queue.is_empty() && self.full.is_empty())
+    }
+
+    fn arm(&mut self, key: ConnectionKey) {
+        let queued = |slot: &&mut Slot| slot.receive == ReceiveState::Queued;
+        if let Some(slot) = self.current(key).filter(queued) {
+            slot.set_receive(ReceiveState::Armed);
+            match slot.metered {
+                true => self.delivery.ring.receive_once(key.into()),
+                false => self.delivery.ring.receive(key.into()),
             }
         }
-        !self.queue.is_empty()
     }
 
     /// Hands one completion to the broker.
@@ -158,9 +169,11 @@ impl Slots {
     fn received(&mut self, completion: Completion, hub: &mut Hub) {
         let Completion { result, received, more, .. } = completion;
         let key = completion.key.into();
-        let wanted = self.slot(key).state == SlotState::Open;
+        let slot = self.slot(key);
+        let wanted = slot.state == SlotState::Open;
         let mut end = None;
         if let Some(received) = received {
+            slot.filled = result as usize == RECEIVE_BUFFER;
             if wanted && result > 0 {
                 end = self.hand_over(key, &received, hub);
             }

@@ -68,6 +68,8 @@ pub(super) struct Slot {
     pub receive: ReceiveState,
     /// Receives into one buffer at a time.
     pub metered: bool,
+    /// The last receive filled its buffer.
+    pub filled: bool,
     /// A poll for room to write is armed.
     pub polling: bool,
     /// A FIN is in flight.

@@ -273,7 +273,7 @@ impl RecordLayer {
     fn count_control(&mut self) -> Result<(), Violation> {
         self.controls = self.controls.saturating_add(1);
         self.opened_controls = self.opened_controls.saturating_add(1);
-        if self.controls > MAX_CONTROL_RECORDS {
+        if self.controls.max(self.opened_controls) > MAX_CONTROL_RECORDS {
             return Err(Violation::new(UNEXPECTED_MESSAGE, "too many records without data"));
         }
         Ok(())

@@ -220,6 +220,19 @@ fn records_without_data_are_a_fault_if_there_are_no_others() {
 }
 
 #[test]
+fn one_receive_may_not_hold_more_records_without_data_than_a_peer_may_send() {
+    for (several, went_on) in [(MAX_CONTROL_RECORDS, true), (MAX_CONTROL_RECORDS + 1, false)] {
+        let (mut session, mut forger) = with_a_forger();
+        let mut bytes = Vec::new();
+        for _ in 0..several {
+            bytes.extend(forge(&mut forger, ALERT, &[1, 90], 0));
+            bytes.extend(forge(&mut forger, APPLICATION_DATA, b"x", 0));
+        }
+        assert_eq!(opens(&mut session, bytes).1, went_on, "{several}");
+    }
+}
+
+#[test]
 fn half_a_message_that_rustls_waits_with_does_not_disturb_what_is_sent() {
     let (mut session, mut forger, mut reader) = forged(true);
     assert!(!session.is_own());
