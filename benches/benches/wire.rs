@@ -67,7 +67,7 @@ fn encode(c: &mut Criterion) {
             b.iter(|| {
                 us += 10;
                 let stamp = Stamp { id: [7; 16], unix_us: us };
-                black_box(encoder.broadcast(stamp, &publication, Seq(42)))
+                black_box(encoder.broadcast(stamp, &publication, Seq(42), None))
             });
         });
     }

@@ -5,6 +5,7 @@ mod config_check;
 mod connections;
 mod cursor;
 mod disconnect;
+mod external_feed;
 mod handle;
 mod history;
 mod home_ticket;
@@ -13,6 +14,7 @@ mod kernel_tls;
 mod listen;
 mod live_config;
 pub mod preflight;
+mod publish_outside;
 mod publisher;
 mod start;
 mod states;
@@ -27,6 +29,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use channels::{ChannelDetail, ChannelInfo};
+pub use external_feed::ExternalFeed;
 pub use home_ticket::HomeTicket;
 pub use live_config::LiveConfig;
 pub use publisher::Publisher;
@@ -113,6 +116,12 @@ impl Engine {
     pub fn publisher(&self, service: ServiceId) -> Publisher {
         assert!(service.index() < self.names.len(), "{service:?} is none of {:?}", self.names);
         Publisher::new(Arc::clone(&self.topology.handle), service)
+    }
+
+    /// The way by which the engine is given what an external order has ordered: of use where
+    /// [`Config::external_order`] is set.
+    pub fn external_feed(&self) -> ExternalFeed {
+        ExternalFeed::new(Arc::clone(&self.topology.handle))
     }
 
     /// The tokens that clients send, if [`Access::mode`](crate::Access::mode) is not

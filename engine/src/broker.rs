@@ -16,10 +16,12 @@ mod connection_info;
 mod connection_query;
 mod context;
 mod core;
+mod degradation;
 mod delivery;
 mod disconnect;
 pub mod effect;
 mod from_shards;
+mod from_upstream;
 mod hub;
 mod inbound;
 mod lifecycle;
@@ -42,6 +44,9 @@ mod sim;
 mod tick;
 mod timers;
 mod turn_limits;
+#[cfg(test)]
+mod upstream_faults;
+pub mod upstream_messages;
 
 pub use channel::{ChannelEntry, ChannelState};
 pub use connection::{Admission, Exceeded, ReceiveEnd};

@@ -4,6 +4,7 @@ mod access;
 mod channel_class;
 mod class_rule;
 mod class_table;
+mod external_order;
 mod granted;
 mod live_settings;
 mod origins;
@@ -22,6 +23,9 @@ pub use access::{Access, AuthMode, Rule};
 pub use channel_class::{ChannelClass, ClassRetention, Compression, SlowPolicy};
 pub use class_rule::{ClassRule, HistoryAccess};
 pub(crate) use class_table::ClassTable;
+pub use external_order::{
+    ExternalOrder, FollowRequest, Followed, PublishRequest, ReadPage, ReadRequest, Unavailable,
+};
 pub use origins::Origins;
 pub use probe_key::ProbeKey;
 pub use proxies::Proxies;
@@ -235,6 +239,8 @@ pub struct Config {
     pub inherited: Vec<Arc<TcpListener>>,
     /// Where the ends of connections are reported. What it has no room for is counted and dropped.
     pub ends: Option<SyncSender<ConnectionEnd>>,
+    /// Who gives the messages of channels their order; the engine itself without one.
+    pub external_order: Option<Arc<dyn ExternalOrder>>,
 }
 
 impl Config {
@@ -259,6 +265,7 @@ impl Default for Config {
             probe: None,
             inherited: Vec::new(),
             ends: None,
+            external_order: None,
         }
     }
 }

@@ -23,6 +23,8 @@
 //!   [`Engine::connections`] with a [`ConnectionQuery`], [`Engine::disconnect`] with a
 //!   [`ClientCommand`].
 //! * **Replace settings while it runs**: [`Engine::live_config`], a [`LiveConfig`].
+//! * **Share the order of channels with other engines**: an [`ExternalOrder`] gives messages their
+//!   positions, and delivers by [`Engine::external_feed`].
 //! * **Encrypt**: [`TlsSource`], whose configuration can be replaced while it runs; [`KernelTls`].
 //! * **Bound what a channel keeps, and join small messages**: [`Retention`]; of some
 //!   channels otherwise: [`ClassRule`], of which [`ChannelClass`]es are made.
@@ -117,8 +119,8 @@ mod websocket_metrics;
 pub mod wire;
 
 pub use api::{
-    BatchTicket, ChannelDetail, ChannelInfo, Engine, HomeTicket, LiveConfig, Publisher, Ticket,
-    Verification, Verifications, preflight,
+    BatchTicket, ChannelDetail, ChannelInfo, Engine, ExternalFeed, HomeTicket, LiveConfig,
+    Publisher, Ticket, Verification, Verifications, preflight,
 };
 pub use broker::{
     AddressFilter, ConnectionDetail, ConnectionInfo, ConnectionQuery, HistoryPosition,
@@ -126,8 +128,9 @@ pub use broker::{
 };
 pub use config::{
     Access, AuthMode, ChannelClass, ClassRetention, ClassRule, ClientRequest, Compression, Config,
-    Correlation, HistoryAccess, KernelTls, Origins, ProbeKey, Protocol, Proxies, Reconnect,
-    Retention, Rule, Service, SessionProtocol, SlowPolicy, StatusRequest, TlsSource,
+    Correlation, ExternalOrder, FollowRequest, Followed, HistoryAccess, KernelTls, Origins,
+    ProbeKey, Protocol, Proxies, PublishRequest, ReadPage, ReadRequest, Reconnect, Retention, Rule,
+    Service, SessionProtocol, SlowPolicy, StatusRequest, TlsSource, Unavailable,
 };
 #[doc(hidden)]
 pub use shard::Delivery;
@@ -135,9 +138,9 @@ pub use types::{
     AuthError, CertificateId, ChannelName, ChannelPattern, ClientAction, ClientCertificate,
     ClientCommand, CloseCodes, ConnectionEnd, DrainReason, DrainReport, Epoch, EventName, Identity,
     JsonLimitError, JsonObject, JsonObjectError, Member, MessageKey, NameError, PatternError,
-    PresenceList, Present, Publication, PublishError, RevokedCertificates, RevokedTokens, Seq,
-    ServiceId, ServiceLoad, ShardId, StartError, StateDocument, StateError, Target, Time, TlsMode,
-    TokenFault, Transport, Verdict,
+    PresenceList, Present, Publication, PublishError, Reply, RevokedCertificates, RevokedTokens,
+    Seq, Sequenced, ServiceId, ServiceLoad, ShardId, StartError, StateDocument, StateError, Target,
+    Time, TlsMode, TokenFault, Transport, Verdict,
 };
 // Of the modules that are hidden.
 #[doc(hidden)]

@@ -5,6 +5,7 @@
 //! * `tls`: records in user space or in the kernel;
 //! * `io`: the broker's writes and reads on the delivery `ring`;
 //! * `command`, `question`, `pending_publish`, `mesh`, `peers`: what arrives from other threads;
+//! * `upstream_link`: the external order, where there is one;
 //! * `clock`, `wake_flag`, `metrics_reporter`, `drain`: time, sleep, metrics, the end.
 
 mod client_log;
@@ -22,6 +23,7 @@ mod peers;
 mod pending_publish;
 mod question;
 mod tls;
+mod upstream_link;
 mod wake_flag;
 
 #[cfg(test)]
@@ -51,6 +53,7 @@ pub(crate) use tls::Kernel;
 pub(crate) use tls::tests::fuzz_records::hello;
 #[cfg(any(test, fuzzing))]
 pub use tls::tests::fuzz_records::{record_exchange, record_layer};
+pub(crate) use upstream_link::UpstreamLink;
 
 use crate::broker::Hub;
 use crate::limits::{RING_ENTRIES, TICK};

@@ -15,7 +15,8 @@ pub struct Frame {
     body: PresplitArc<Body>,
     /// Position in its channel: the last one, if it covers several.
     pub seq: Seq,
-    /// First position it covers: `seq`, but for a gap message.
+    /// First position it covers: `seq`, but for a gap message, and where the message before it is
+    /// no neighbour.
     pub first: Seq,
     /// When the publish was accepted; the start of every latency.
     pub accepted_at: Time,
@@ -67,6 +68,12 @@ impl Frame {
     /// A gap message for one shard's subscribers: `first ..= seq` are missing.
     pub fn gap(bytes: Box<[u8]>, first: Seq, seq: Seq, at: Time) -> Frame {
         Frame { first, is_gap: true, ..Frame::new(bytes, seq, at, 0) }
+    }
+
+    /// The same for positions from `first` on, which no other message has.
+    #[must_use]
+    pub fn spanning(self, first: Seq) -> Frame {
+        Frame { first, ..self }
     }
 
     /// The same for another shard.

@@ -17,9 +17,11 @@ mod json_limits;
 mod label_enum;
 mod message_key;
 mod message_type;
+mod owed_reply;
 mod pattern;
 mod presence_list;
 mod publish_error;
+mod sequenced;
 mod service_load;
 mod start_error;
 mod state_document;
@@ -51,9 +53,11 @@ pub use json_limits::JsonLimitError;
 pub(crate) use label_enum::labels;
 pub use message_key::MessageKey;
 pub use message_type::MessageType;
+pub use owed_reply::Reply;
 pub use pattern::{ChannelPattern, PatternError};
 pub use presence_list::{Member, PresenceList, Present};
 pub use publish_error::PublishError;
+pub use sequenced::Sequenced;
 pub use service_load::ServiceLoad;
 pub use start_error::StartError;
 pub use state_document::StateDocument;
@@ -62,7 +66,8 @@ pub use tls_mode::TlsMode;
 
 use crate::limits::{DEFAULT_JSON_DEPTH, MAX_CHANNEL_NAME, MAX_EVENT_NAME};
 
-/// Position of a message in its channel: rises by one with each message, from 1.
+/// Position of a message in its channel: rises by one with each message, from 1; by more where an
+/// [`ExternalOrder`](crate::ExternalOrder) gives it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Seq(pub u64);
 

@@ -6,6 +6,7 @@
 //! Out: [`encoder::Encoder`] makes envelopes as ready WebSocket frames, [`reply`] their `data`;
 //! [`event_stream`] makes Server-Sent Events of them.
 
+pub mod availability;
 pub mod client_hello;
 pub mod deflate;
 pub mod encoder;

@@ -195,7 +195,7 @@ proptest! {
             key: key.as_deref().map(|key| MessageKey::parse(key).unwrap()),
         };
         let stamp = Stamp { id, unix_us };
-        let frame = Encoder::default().broadcast(stamp, &publication, Seq(seq));
+        let frame = Encoder::default().broadcast(stamp, &publication, Seq(seq), None);
         let value = payload(&frame);
         let timestamp: jiff::Timestamp = value["timestamp"].as_str().unwrap().parse().unwrap();
         prop_assert_eq!(timestamp.as_microsecond(), unix_us);

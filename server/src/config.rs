@@ -229,6 +229,7 @@ fn engine_config(s: &Settings, services: Vec<engine::Service>) -> engine::Config
         probe: None,
         inherited: Vec::new(),
         ends: None,
+        external_order: None,
     }
 }
 

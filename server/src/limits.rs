@@ -37,6 +37,9 @@ pub const NEW_HTTP_CONNECTIONS: usize = 128;
 /// A publisher's connection is idle, and may have to go for another, when so long no request began
 /// on it, no answer was made and nothing of a body came.
 pub const HTTP_IDLE: Duration = Duration::from_secs(1);
+/// For which a publisher is to wait where the order of channels is not available: a stream's
+/// leader takes some seconds to be replaced.
+pub const ORDER_PAUSE: Duration = Duration::from_secs(1);
 /// For a peer to take something of an answer, or of a segment; one that takes nothing is cut.
 pub const HTTP_WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of answers that the kernel keeps for a peer of an HTTP port: its own bound is 4 MB, for

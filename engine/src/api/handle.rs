@@ -1,11 +1,14 @@
 //! The shards' mailboxes, for threads outside the shards.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use crate::broker::upstream_messages::UpstreamNotice;
+use crate::config::ExternalOrder;
 use crate::limits::DRAIN_GRACE;
 use crate::shard::{Command, Question};
-use crate::sync::{Mailbox, Stage};
-use crate::types::{DrainReport, Epoch, Homes, PublishError};
+use crate::sync::{Mailbox, OrderState, Stage};
+use crate::types::{DrainReport, Homes, PublishError};
 
 /// What the engine and all its publishers share.
 #[derive(Debug)]
@@ -13,8 +16,12 @@ pub(super) struct Handle {
     pub stage: Stage,
     /// By shard.
     pub mailboxes: Vec<Mailbox<Command>>,
-    pub epoch: Epoch,
+    pub order: OrderState,
     pub homes: Homes,
+    /// Who gives messages their positions, where the shards do not.
+    pub external: Option<Arc<dyn ExternalOrder>>,
+    /// By shard, what that tells; none without it.
+    pub feeds: Vec<Arc<Mailbox<UpstreamNotice>>>,
 }
 
 impl Handle {

@@ -1,10 +1,12 @@
 //! Publishing from outside the shards.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::handle::Handle;
 use super::ticket::Part;
-use super::{BatchTicket, HomeTicket, Ticket};
+use super::{BatchTicket, HomeTicket, Ticket, publish_outside};
+use crate::config::ExternalOrder;
 use crate::limits::MAX_PUBLICATION;
 use crate::shard::Command;
 use crate::sync::Cost;
@@ -23,10 +25,10 @@ impl Publisher {
         Publisher { handle, service }
     }
 
-    /// The epoch of all positions that this engine gives: with a position of another one nothing
-    /// can be recovered.
+    /// The epoch of all positions that are given now: with a position of another one nothing can be
+    /// recovered.
     pub fn epoch(&self) -> Epoch {
-        self.handle.epoch
+        self.handle.order.epoch()
     }
 
     /// Hands one publication to its channel's home shard, without waiting.
@@ -35,8 +37,25 @@ impl Publisher {
     /// [`PublishError::Saturated`] when the home's mailbox is full, [`PublishError::TooLarge`] when
     /// the data has more than [`MAX_PUBLICATION`] bytes.
     pub fn try_publish(&self, publication: Publication) -> Result<Ticket, PublishError> {
+        self.try_publish_as(publication, None)
+    }
+
+    /// The same with the publisher's id of the message: an external order takes what comes again
+    /// with it for the same message, as far back as it remembers. The engine itself does not.
+    ///
+    /// # Errors
+    /// As for [`Publisher::try_publish`].
+    pub fn try_publish_as(
+        &self,
+        publication: Publication,
+        id: Option<Box<str>>,
+    ) -> Result<Ticket, PublishError> {
         check_size(&publication)?;
         let publication = self.own(publication);
+        if let Some(order) = self.order_of(&publication) {
+            let request = (publication, id);
+            return publish_outside::publish(&self.handle, order, request).map(Ticket);
+        }
         let (reply, answer) = oneshot::async_channel();
         // Not serving: the reply is dropped, and so the ticket resolves.
         if self.handle.stage.is_serving() {
@@ -61,6 +80,9 @@ impl Publisher {
         let len = batch.len();
         if !self.handle.stage.is_serving() {
             return Ok(BatchTicket::new(len, Vec::new()));
+        }
+        if self.handle.external.is_some() {
+            return Ok(self.publish_apart(batch));
         }
         let mailboxes = &self.handle.mailboxes;
         let batch = batch.into_iter().map(|publication| self.own(publication));
@@ -95,6 +117,16 @@ impl Publisher {
                 None
             }
         });
+        if self.handle.external.is_some() {
+            let mut tickets = Vec::new();
+            for (publication, tag) in fitting.collect::<Vec<_>>() {
+                match self.try_publish(publication) {
+                    Ok(Ticket(answer)) => tickets.push(HomeTicket::new(vec![tag], answer)),
+                    Err(_) => refused.push(tag),
+                }
+            }
+            return (tickets, refused);
+        }
         let groups = group(fitting, self.handle.homes);
         let mut tickets = Vec::with_capacity(groups.len());
         for Group { home, items, tags } in groups {
@@ -111,6 +143,34 @@ impl Publisher {
             tickets.push(HomeTicket::new(tags, answer));
         }
         (tickets, refused)
+    }
+
+    /// Hands each publication to the external order by itself. What follows one in its channel that
+    /// found no room finds none, too.
+    fn publish_apart(&self, batch: Vec<Publication>) -> BatchTicket {
+        let mut results = vec![Err(PublishError::Closed); batch.len()];
+        let (mut parts, mut full) = (Vec::new(), HashSet::new());
+        for (place, publication) in batch.into_iter().enumerate() {
+            let channel = publication.channel.clone();
+            let ticket = match full.contains(&channel) {
+                true => Err(PublishError::Saturated),
+                false => self.try_publish(publication),
+            };
+            match ticket {
+                Ok(Ticket(answer)) => parts.push(Part { answer, places: vec![place] }),
+                Err(why) => {
+                    results[place] = Err(why);
+                    full.insert(channel);
+                }
+            }
+        }
+        BatchTicket::with_results(results, parts)
+    }
+
+    /// Who gives a publication its position, if the engine does not.
+    fn order_of(&self, publication: &Publication) -> Option<&dyn ExternalOrder> {
+        // The channel by which the engine checks itself stays its own.
+        self.handle.external.as_deref().filter(|_| !publication.channel.is_probe())
     }
 
     fn own(&self, publication: Publication) -> Publication {

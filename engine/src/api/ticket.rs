@@ -58,6 +58,14 @@ impl BatchTicket {
         BatchTicket { waiting: parts, results: vec![Err(PublishError::Closed); len] }
     }
 
+    /// The same, where some results are known already.
+    pub(super) fn with_results(
+        results: Vec<Result<Seq, PublishError>>,
+        parts: Vec<Part>,
+    ) -> BatchTicket {
+        BatchTicket { waiting: parts, results }
+    }
+
     /// Blocks this thread until all positions are known.
     pub fn wait(self) -> Vec<Result<Seq, PublishError>> {
         pollster::block_on(self)
@@ -68,15 +76,16 @@ impl Future for BatchTicket {
     type Output = Vec<Result<Seq, PublishError>>;
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let BatchTicket { waiting, results } = &mut *self;
-        waiting.retain_mut(|part| match Pin::new(&mut part.answer).poll(cx) {
-            Poll::Pending => true,
-            Poll::Ready(answer) => {
-                for (place, result) in part.places.iter().zip(answer.into_iter().flatten()) {
-                    results[*place] = result;
-                }
-                false
+        // One after the other: all are waited for.
+        while let Some(part) = waiting.last_mut() {
+            let Poll::Ready(answer) = Pin::new(&mut part.answer).poll(cx) else {
+                return Poll::Pending;
+            };
+            for (place, result) in part.places.iter().zip(answer.into_iter().flatten()) {
+                results[*place] = result;
             }
-        });
-        if waiting.is_empty() { Poll::Ready(std::mem::take(results)) } else { Poll::Pending }
+            waiting.pop();
+        }
+        Poll::Ready(std::mem::take(results))
     }
 }

@@ -12,9 +12,14 @@ use super::Verifications;
 use super::handle::Handle;
 use super::live_config::LiveConfig;
 use crate::config::Config;
-use crate::limits::{MAILBOX_BYTES, MAILBOX_MESSAGES, SNAPSHOTS_WAITING, VERIFICATIONS_PER_SHARD};
-use crate::shard::{AdmissionLimits, Kernel, Mesh, MetricsReporter, PeerShards, ShardParts};
-use crate::sync::{Cost, Heartbeat, Quota, Stage, mailbox};
+use crate::limits::{
+    FEED_BYTES, FEED_MESSAGES, MAILBOX_BYTES, MAILBOX_MESSAGES, SNAPSHOTS_WAITING,
+    VERIFICATIONS_PER_SHARD,
+};
+use crate::shard::{
+    AdmissionLimits, Kernel, Mesh, MetricsReporter, PeerShards, ShardParts, UpstreamLink,
+};
+use crate::sync::{self, Cost, Heartbeat, OrderState, Quota, Stage, mailbox};
 use crate::telemetry::Snapshot;
 use crate::types::{Epoch, Homes, ServiceId, ShardId, StartError};
 
@@ -63,7 +68,10 @@ impl Topology {
         let (handshakes, inherited) = (plan.handshakes, plan.inherited);
         let limits = AdmissionLimits { config, handshakes, quotas, per_address, inherited };
         let started = Instant::now();
-        let epoch = Epoch(RandomState::new().hash_one(started).max(1));
+        let external = started_with.external_order.clone();
+        let own_epoch = || Epoch(RandomState::new().hash_one(started).max(1));
+        let epoch = external.as_ref().map_or_else(own_epoch, |order| order.epoch());
+        let mut feeds = Vec::new();
         let random = RandomState::new();
         let homes = Homes::new([0, 1].map(|half| random.hash_one(half)), shards);
         let mut parts = Vec::with_capacity(shards);
@@ -72,6 +80,12 @@ impl Topology {
             let (mailbox, receiver) = mailbox(room, Arc::clone(&mesh.bells[shard]));
             let (spares_out, spares_in) = bounded(SNAPSHOTS_WAITING);
             let heartbeat = Arc::<Heartbeat>::default();
+            let upstream = external.as_ref().map(|order| {
+                let room = Cost { entries: FEED_MESSAGES, bytes: FEED_BYTES };
+                let (feed, notices) = sync::mailbox(room, Arc::clone(&mesh.bells[shard]));
+                feeds.push(Arc::new(feed));
+                UpstreamLink::new(Arc::clone(order), Arc::clone(&feeds[shard]), notices)
+            });
             mailboxes.push(mailbox);
             spare_snapshots.push(spares_out);
             heartbeats.push(Arc::clone(&heartbeat));
@@ -91,10 +105,12 @@ impl Topology {
                 started,
                 metrics: MetricsReporter::new(snapshots_out.clone(), spares_in),
                 heartbeat,
+                upstream,
                 ready: plan.ready.clone(),
             });
         }
-        let handle = Arc::new(Handle { stage: Stage::default(), mailboxes, epoch, homes });
+        let (stage, order) = (Stage::default(), OrderState::new(epoch));
+        let handle = Arc::new(Handle { stage, mailboxes, order, homes, external, feeds });
         let verifications = Verifications { requests, handle: Arc::clone(&handle) };
         let live_config = LiveConfig::new(started_with, Arc::clone(&handle));
         Ok((

@@ -14,6 +14,7 @@
 //! | `retention` | what the logs keep |
 //! | `forgotten` | where channels stood that are not known any more |
 //! | `home`, `replica` | the two roles of a shard |
+//! | `upstream` | the tie of a home to an external order |
 //! | `exchange` | frames between a home and its replicas |
 //! | `status_store` | what answers status requests |
 //! | `state_store` | what a channel's messages have come to |
@@ -40,16 +41,17 @@ mod subscriptions;
 mod sweep_queue;
 mod table;
 mod unpublished;
+mod upstream;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub(crate) use channels::{Call, Channels, Readiness, Sweep};
+pub(crate) use channels::{Call, Channels, Readiness, Sweep, UpstreamAnswer};
 pub use channels::{ChannelEntry, ChannelState};
 pub(crate) use log::Log;
 pub(crate) use retention::Overrun;
 pub(crate) use since::{Since, Span};
-pub(crate) use subscription_start::{Start, last};
+pub(crate) use subscription_start::Start;
 pub(crate) use unpublished::Maker;
 
 use crate::config::ChannelClass;
@@ -64,6 +66,7 @@ use live_set::LiveSet;
 use replica::Replica;
 use sweep_queue::Queued;
 use table::Table;
+use upstream::Upstream;
 
 /// One channel on one shard.
 #[derive(Debug)]
@@ -79,6 +82,11 @@ struct Channel {
     overrun: Option<Overrun>,
     live: LiveSet,
     role: Role,
+    /// Who gives its messages their order, where this shard is the home and does not.
+    upstream: Option<Box<Upstream>>,
+    /// The newest position that one of this shard's clients was told for a publication of its own,
+    /// where the message comes by another way.
+    acknowledged: Seq,
     /// Where it stands among the channels to be swept.
     queued: Queued,
     /// Whether it stands in the list of channels with frames for other shards.
@@ -135,6 +143,8 @@ impl Channel {
             overrun: None,
             live: LiveSet::new(head),
             role: Role::Home(Home::default()),
+            upstream: None,
+            acknowledged: Seq(0),
             queued: Queued::No,
             unsent: false,
             maker: None,
@@ -203,6 +213,7 @@ impl Channel {
             Role::Home(home) => !home.interests().is_empty(),
             Role::Replica(replica) => !replica.is_unlinked(),
         };
+        let linked = linked || self.upstream.as_ref().is_some_and(|upstream| upstream.is_asking());
         self.is_unheard() && self.queued == Queued::No && !linked
     }
 
@@ -212,21 +223,29 @@ impl Channel {
     }
 
     /// Until when what is new waits for more, if it is not too much to wait.
-    fn waits_until(&self, frames: u64) -> Option<Time> {
+    fn waits_until(&self, most: u64) -> Option<Time> {
         let next = self.live.delivered().next();
+        let is_little = |(frames, bytes)| bytes < COALESCED_BYTES && (frames as u64) < most;
         let window = self.class.coalesce;
         let waits = !window.is_zero()
             && !self.live.is_empty()
             && !self.live.is_sweeping()
-            && self.log.bytes_from(next) < COALESCED_BYTES
-            && self.log.head().0 - self.live.delivered().0 < frames;
+            && is_little(self.log.unread(next));
         let first = if waits { self.log.from(next).next() } else { None };
         first.map(|frame| frame.accepted_at + window)
     }
 
-    /// Whether it holds what its subscribers may come back for: that is the home's to keep.
+    /// Whether no connection of any shard needs it.
+    fn is_unheard_everywhere(&self) -> bool {
+        let others = matches!(&self.role, Role::Home(home) if !home.interests().is_empty());
+        self.is_unheard() && !others
+    }
+
+    /// Whether it holds what its subscribers may come back for: that is the home's to keep, unless
+    /// an external order does.
     fn holds_promised(&self) -> bool {
-        matches!(self.role, Role::Home(_)) && (self.log.len() > 0 || self.state.is_some())
+        let has_log = self.log.len() > 0 && self.upstream.is_none();
+        matches!(self.role, Role::Home(_)) && (has_log || self.state.is_some())
     }
 
     /// How far one sweep goes: everything new, as far as it is worth joining into `limit` bytes.

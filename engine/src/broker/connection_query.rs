@@ -133,7 +133,7 @@ impl Parts {
         let shown = channels.subscriptions_of(key.index).iter().take(SUBSCRIPTIONS_SHOWN);
         let unread = |channel| {
             let handed = self.core.handed(key, channel)?;
-            Some(channels.log(channel).head().0.saturating_sub(handed.0))
+            Some(channels.log(channel).messages_from(handed.next()))
         };
         let one = |channel| (channels.name(channel).clone(), unread(channel).unwrap_or(0));
         let (rate, now) = (|rate: u32| rate > 0, cx.time());

@@ -9,6 +9,7 @@ use super::connection::CloseReason;
 use super::effect::Effect;
 use super::timers::Timers;
 use super::turn_limits::TurnLimits;
+use super::upstream_messages::UpstreamRequest;
 use crate::config::{ChannelClass, ClassTable, Config, Service};
 use crate::telemetry::Recorder;
 use crate::types::{ChannelName, ConnectionKey, Epoch, Homes, Now, ServiceId, ShardId, Time};
@@ -25,6 +26,10 @@ pub(super) struct Context {
     pub(super) shard: ShardId,
     /// Which shard is home of which channel.
     pub(super) homes: Homes,
+    /// Whether an external order gives messages their positions.
+    pub(super) is_external: bool,
+    /// Why that takes no publications now.
+    pub(super) degraded: Option<&'static str>,
     /// Of all logs that begin here, and of those of the engine's other shards.
     pub(super) epoch: Epoch,
     pub(super) recorder: Recorder,
@@ -41,6 +46,8 @@ pub(super) struct Context {
     pub(super) refusing: bool,
     rng: fastrand::Rng,
     effects: VecDeque<Effect>,
+    /// What clients ask of the external order.
+    upstream: VecDeque<UpstreamRequest>,
     /// In the order in which they are written.
     replies: VecDeque<Reply>,
     endings: VecDeque<(ConnectionKey, Ending)>,
@@ -82,9 +89,12 @@ impl Context {
             reached: 0,
             draining: false,
             refusing: false,
+            is_external: config.external_order.is_some(),
+            degraded: None,
             epoch: Epoch(rng.u64(1..)),
             rng,
             effects: VecDeque::new(),
+            upstream: VecDeque::new(),
             replies: VecDeque::new(),
             endings: VecDeque::new(),
             classes: class_tables(&config),
@@ -144,6 +154,22 @@ impl Context {
 
     pub(super) fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
+    }
+
+    /// Asks the external order for something.
+    pub(super) fn push_upstream(&mut self, request: UpstreamRequest) {
+        self.upstream.push_back(request);
+    }
+
+    pub(super) fn poll_upstream(&mut self) -> Option<UpstreamRequest> {
+        self.upstream.pop_front()
+    }
+
+    /// Whether a channel's messages get their order here, whoever orders others: it is a session
+    /// protocol's, or the engine's own.
+    pub(super) fn is_own(&self, channel: &ChannelName) -> bool {
+        let protocol = &self.service(channel.service()).protocol;
+        channel.is_probe() || protocol.is_periodic(channel.as_str())
     }
 
     /// Queues a frame for one connection. Laggards' frames queue too, so that they stay in order

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::channel::{Channels, Maker, Start, last};
+use super::channel::{Channels, Maker, Start};
 use super::connection::Connections;
 use super::context::Context;
 use super::delivery::Delivery;
@@ -82,7 +82,7 @@ impl Core {
         let next = match (recovered, start) {
             (Some((_, next)), _) => next,
             // Nothing that it is to get anyway is left out for these.
-            (None, Start::Last(n)) => Some(last(live, n).max(oldest).min(handed.next())),
+            (None, Start::Last(n)) => Some(log.last(live, n).max(oldest).min(handed.next())),
             (None, Start::Latest) => {
                 let first = log.newest_from(Seq(0)).next();
                 first.map(|frame| frame.first.min(handed.next()))

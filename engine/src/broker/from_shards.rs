@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::lifecycle::Parts;
-use super::shard_messages::{Notice, Request};
+use super::shard_messages::{JoinRequest, Notice, Request};
 use crate::types::{ChannelName, ShardId};
 
 impl Parts {
@@ -15,9 +15,9 @@ impl Parts {
                 self.core.links.answer(from, Notice::Published { id, seq });
             }
             Request::Join { name, channel, token, wanted, address } => {
-                let key = (channel, token);
-                let answer = channels.handle_join(cx, from, &name, key, wanted, address);
-                links.answer(from, answer);
+                let join = JoinRequest { from, channel, token, wanted };
+                let answer = channels.handle_join(cx, &name, join, address);
+                answer.into_iter().for_each(|answer| links.answer(from, answer));
             }
             Request::Recall { id, channel } => {
                 links.answer(from, Notice::Recalled { id, status: channels.status(&channel) });
@@ -52,7 +52,13 @@ impl Parts {
             Notice::Frame { channel, token, .. } | Notice::Gap { channel, token, .. } => {
                 self.core.reach_served(*channel, *token);
             }
-            Notice::Joined { channel, token, joined } => {
+            Notice::Joined { channel, token, joined }
+                if !self.core.channels.is_out_of_epoch(
+                    &self.core.cx,
+                    *channel,
+                    (*token, joined.epoch),
+                ) =>
+            {
                 self.core.reach_joined(*channel, *token, joined);
             }
             _ => {}
@@ -67,6 +73,9 @@ impl Parts {
             Notice::Gap { channel, token, to } => channels.handle_gap(cx, channel, token, to),
             Notice::Joined { channel, token, joined } => {
                 links.answered(from);
+                if channels.is_out_of_epoch(cx, channel, (token, joined.epoch)) {
+                    return links.join(channels, channel);
+                }
                 let waiting = channels.handle_joined(cx, channel, token, joined);
                 self.sessions.resume(&mut self.core, channel, waiting, Ok(()));
             }

@@ -1,6 +1,7 @@
 //! One shard's broker: the composition of its components, and their contract with the shell.
 
 mod gauges;
+mod outside;
 mod questions;
 mod states;
 
@@ -28,7 +29,6 @@ use crate::types::{
     ChannelName, ClientCommand, ConnectionKey, Epoch, Homes, JsonObject, Now, Publication,
     PublishError, Seq, ShardId, Time, Verdict,
 };
-use crate::wire::deflate::Inflater;
 
 /// The broker of one shard: every decision, without I/O (invariant 8).
 ///
@@ -87,8 +87,7 @@ impl Hub {
             presence: Presence::new(shards),
             cx: Context::new(config, shard, shards, seed),
         };
-        let (reconnects, inflater) = (Reconnects::new(shard, shards), Inflater::default());
-        let parts = Parts { core, sessions, reconnects, inflater };
+        let parts = Parts::new(core, sessions, Reconnects::new(shard, shards));
         Hub { parts, drain: DrainState::default() }
     }
 

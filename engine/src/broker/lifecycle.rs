@@ -9,6 +9,7 @@ use super::client_report::{report, skip_report};
 use super::connection::{CloseReason, ReceiveEnd, State};
 use super::context::Ending;
 use super::core::Core;
+use super::degradation::Degradation;
 use super::effect::Effect;
 use super::reconnects::Reconnects;
 use super::session::{Sessions, Waiting};
@@ -29,11 +30,17 @@ pub(super) struct Parts {
     pub(super) core: Core,
     pub(super) sessions: Sessions,
     pub(super) reconnects: Reconnects,
+    pub(super) degradation: Degradation,
     /// Of all connections: what they send is inflated message by message.
     pub(super) inflater: Inflater,
 }
 
 impl Parts {
+    pub(super) fn new(core: Core, sessions: Sessions, reconnects: Reconnects) -> Parts {
+        let (degradation, inflater) = (Degradation::default(), Inflater::default());
+        Parts { core, sessions, reconnects, degradation, inflater }
+    }
+
     /// Carries out what components have asked for. Returns whether there was anything.
     pub(super) fn settle(&mut self) -> bool {
         let mut any = false;

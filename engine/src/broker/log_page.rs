@@ -2,9 +2,11 @@
 
 use std::rc::Rc;
 
+use crate::config::ReadPage;
 use crate::limits::HISTORY_MESSAGES;
 use crate::shared_frame::Frame;
-use crate::types::{ChannelName, Epoch, Seq};
+use crate::types::{ChannelName, Epoch, Seq, Sequenced, Time};
+use crate::wire::encoder::{Encoder, Stamp};
 use crate::wire::history::{HistoryAnswer, HistoryMessage};
 use crate::wire::reply::NotRecovered;
 
@@ -52,6 +54,38 @@ impl LogPage {
     /// A part without messages, of a log that holds those from `oldest` to `newest`.
     pub(super) fn empty(epoch: Epoch, (oldest, newest): (Option<Seq>, Seq)) -> LogPage {
         LogPage { epoch, oldest, newest, frames: Vec::new(), more: false, missing: None }
+    }
+
+    /// What an external order has read of the messages from a position on.
+    pub(crate) fn of_read(page: ReadPage, range: &HistoryRange) -> LogPage {
+        let ReadPage { epoch, oldest, newest, messages, more } = page;
+        let since = range.since.map(|since| since.seq);
+        let is_gone = |since: Seq| messages.first().is_some_and(|first| first.prev > since);
+        let missing = match since {
+            _ if range.since.is_some_and(|since| since.epoch.is_some_and(|of| of != epoch)) => {
+                Some(NotRecovered::Restart)
+            }
+            Some(since) if since > newest => Some(NotRecovered::Ahead),
+            Some(since) if !range.reverse && is_gone(since) => Some(NotRecovered::Retention),
+            _ => None,
+        };
+        let mut encoder = Encoder::default();
+        let frame = |message| LogPage::frame_of(&mut encoder, message);
+        let frames = messages.iter().map(frame).collect();
+        LogPage { epoch, oldest, newest, frames, more, missing }
+    }
+
+    /// A message that an external order has read.
+    pub(super) fn frame_of(encoder: &mut Encoder, message: &Sequenced) -> Frame {
+        let Sequenced { publication, seq, id, unix_us, .. } = message;
+        let stamp = Stamp { id: *id, unix_us: *unix_us };
+        Frame::new(encoder.broadcast(stamp, publication, *seq, None), *seq, Time::default(), 0)
+    }
+
+    /// The position by which an external order of this epoch is to read a range.
+    pub(crate) fn since_for(epoch: Epoch, range: &HistoryRange) -> Option<Seq> {
+        let since = range.since.filter(|since| since.epoch.is_none_or(|of| of == epoch));
+        since.map(|since| since.seq)
     }
 
     /// Its messages.

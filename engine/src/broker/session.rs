@@ -33,7 +33,7 @@ mod permissions;
 mod streams;
 mod waiting;
 
-pub(super) use answers::presence as tell_presence;
+pub(super) use answers::{new_epoch as tell_epoch, presence as tell_presence};
 pub(super) use backlog::Waiting;
 pub(super) use envelope::too_fast;
 

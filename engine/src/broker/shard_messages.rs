@@ -249,6 +249,26 @@ pub struct Wanted {
     pub followers: u32,
 }
 
+/// A shard's join of a channel homed here.
+#[derive(Clone, Copy, Debug)]
+pub struct JoinRequest {
+    /// Which shard.
+    pub from: ShardId,
+    /// Its key of the channel.
+    pub channel: ChannelIndex,
+    /// Its join.
+    pub token: JoinToken,
+    /// What it is to be sent.
+    pub wanted: Wanted,
+}
+
+impl JoinRequest {
+    /// The answer where there is no room for the channel.
+    pub(super) fn refused(&self, why: ChannelRefusal) -> Notice {
+        Notice::JoinRefused { channel: self.channel, token: self.token, why }
+    }
+}
+
 /// A channel's log as a join finds it.
 #[derive(Debug)]
 pub struct Joined {
@@ -258,6 +278,9 @@ pub struct Joined {
     pub seq: Seq,
     /// The oldest position that it has; the one to come if it has none.
     pub oldest: Seq,
+    /// The oldest position that it may be asked for: older than that where an external order has
+    /// more.
+    pub floor: Seq,
     /// Messages up to `seq` that the join asked for, as far as the log has them.
     pub backlog: Vec<Frame>,
     /// What the home keeps of keys beyond its log, if the join asked for it.

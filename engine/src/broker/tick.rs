@@ -65,16 +65,17 @@ impl Parts {
                 self.give_up_message(key);
             }
         }
-        let core = &mut self.core;
-        for index in core.cx.timers.part(core.connections.slots()) {
+        for index in self.core.cx.timers.part(self.core.connections.slots()) {
             self.tend_connection(index);
         }
-        let core = &mut self.core;
-        for slot in core.cx.timers.part(core.channels.slots() as usize) {
+        self.degradation.go_on(&mut self.core, &self.sessions);
+        for slot in self.core.cx.timers.part(self.core.channels.slots() as usize) {
+            let core = &mut self.core;
             core.fade(slot);
             match core.channels.tend(&mut core.cx, slot) {
                 Some(Call::Leave(home, channel)) => core.links.ask(home, channel),
                 Some(Call::Join(channel)) => core.links.join(&mut core.channels, channel),
+                Some(Call::GiveUp(channel)) => self.not_followed(channel, None),
                 None => {}
             }
         }

@@ -10,7 +10,7 @@ use crate::limits::DUE_PER_CONNECTION;
 use crate::types::{ConnectionKey, Time};
 
 /// Ticks in which every connection and channel is looked at once: with `limits::TICK`, a second.
-const ROUND: usize = 20;
+pub(super) const ROUND: usize = 20;
 
 /// A shard's deadlines and its place in the round.
 #[derive(Debug, Default)]

@@ -9,6 +9,8 @@
 //! 6. if work is left, let accept and handshake tasks run and iterate again. Else park, check every
 //!    source once more, and wait for the waker (invariant 7).
 
+mod external;
+
 use std::cell::Cell;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
@@ -121,6 +123,7 @@ impl EventLoop {
         while let Some(effect) = self.hub.poll_effect() {
             self.apply_effect(effect);
         }
+        self.ask_upstream();
         more |= self.slots.rearm();
         self.slots.delivery.finish();
         self.parts.peers.ring();
@@ -138,7 +141,8 @@ impl EventLoop {
         self.parts.peers.ring_blocked_senders();
         self.slots.delivery.ring.listen(true);
         let has_input = self.pending_publish.is_some()
-            || !(self.parts.mailbox.is_empty() && self.parts.peers.is_empty());
+            || !(self.parts.mailbox.is_empty() && self.parts.peers.is_empty())
+            || self.has_notices();
         let idle = !self.loop_waker.is_set()
             && self.handshakes.is_empty()
             && self.slots.delivery.ring.is_quiet()
@@ -181,6 +185,7 @@ impl EventLoop {
                     handled += 1;
                 }
             }
+            handled += usize::from(self.handle_upstream());
             if handled == before {
                 return false;
             }
@@ -334,9 +339,8 @@ impl EventLoop {
         record_ring(&mut self.slots.delivery.ring, self.hub.recorder());
         self.parts.metrics.record_work(self.hub.recorder());
         self.hub.recorder().set(Gauge::MailboxMessages, self.parts.mailbox.used());
-        self.hub
-            .recorder()
-            .count(Count::MailboxRefusals, self.parts.mailbox.take_refusals() as u64);
+        let refusals = self.parts.mailbox.take_refusals() as u64;
+        self.hub.recorder().count(Count::MailboxRefusals, refusals);
     }
 
     fn apply_effect(&mut self, effect: Effect) {

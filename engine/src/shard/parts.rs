@@ -11,6 +11,7 @@ use super::handshake::AdmissionLimits;
 use super::metrics_reporter::MetricsReporter;
 use super::peers::PeerShards;
 use super::tls::Kernel;
+use super::upstream_link::UpstreamLink;
 use crate::sync::{Doorbell, Heartbeat, MailboxReceiver};
 use crate::types::{Epoch, Homes, ServiceId, ShardId, StartError};
 
@@ -41,6 +42,8 @@ pub(crate) struct ShardParts {
     pub metrics: MetricsReporter,
     /// Updated once a tick, for readiness.
     pub heartbeat: Arc<Heartbeat>,
+    /// The external order, where there is one.
+    pub upstream: Option<UpstreamLink>,
     /// Reports once whether the shard serves.
     pub ready: Sender<Result<(), StartError>>,
 }

@@ -87,6 +87,7 @@ impl Kit {
                 started,
                 metrics: MetricsReporter::new(full.clone(), bounded(1).1),
                 heartbeat: Arc::default(),
+                upstream: None,
                 ready: ready.clone(),
             });
         }

@@ -69,6 +69,8 @@ labels! {
         Busy = "busy",
         /// A limit on what one request or connection may hold.
         Limit = "limit",
+        /// The external order of channels did not answer, or takes nothing.
+        Unavailable = "unavailable",
     }
 }
 
@@ -86,6 +88,7 @@ impl MessageError {
             ErrorCode::RateLimitExceeded => Some(MessageError::RateLimited),
             ErrorCode::LimitExceeded => Some(MessageError::Limit),
             ErrorCode::Busy => Some(MessageError::Busy),
+            ErrorCode::Unavailable | ErrorCode::UnknownOutcome => Some(MessageError::Unavailable),
             ErrorCode::AuthFailed | ErrorCode::AuthRequired => None,
         }
     }
@@ -110,6 +113,12 @@ labels! {
         Skipped = "skipped",
         /// Frames that laggards were not sent because newer ones had their keys.
         Conflated = "conflated",
+        /// Messages of the external order for channels that are not followed.
+        UpstreamUnwanted = "upstream_unwanted",
+        /// Messages of the external order that were there already.
+        UpstreamRepeated = "upstream_repeated",
+        /// Questions that the external order has not answered in time, or could not.
+        UpstreamUnanswered = "upstream_unanswered",
         /// Requests that read a channel's log.
         HistoryReads = "history_reads",
         /// Messages in the answers to them.

@@ -1,6 +1,8 @@
 //! Why a shard takes no further channel.
 
-/// Why a channel that is not there was not made. Each is a limit of the shard.
+use super::ErrorCode;
+
+/// Why a channel that is not there was not made. Each but the last is a limit of the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelRefusal {
     /// The table has [`crate::Config::max_channels`].
@@ -13,9 +15,23 @@ pub enum ChannelRefusal {
     Address,
     /// The connection has.
     Connection,
+    /// The external order cannot say what the channel has.
+    Unavailable,
 }
 
 impl ChannelRefusal {
+    /// The same in an answer.
+    pub fn code(self) -> ErrorCode {
+        match self {
+            ChannelRefusal::Unavailable => ErrorCode::Unavailable,
+            ChannelRefusal::Table
+            | ChannelRefusal::Subscribers
+            | ChannelRefusal::Service
+            | ChannelRefusal::Address
+            | ChannelRefusal::Connection => ErrorCode::LimitExceeded,
+        }
+    }
+
     /// What the client is told.
     pub fn text(self) -> &'static str {
         match self {
@@ -30,6 +46,9 @@ impl ChannelRefusal {
             ChannelRefusal::Address => {
                 "Your address is subscribed to as many channels that nothing was published to as \
                  it may be (a share of shard_channels)"
+            }
+            ChannelRefusal::Unavailable => {
+                "The server cannot say now what the channel has: subscribe again later"
             }
             ChannelRefusal::Connection => {
                 "This connection is subscribed to as many channels that nothing was published to \

@@ -22,6 +22,10 @@ pub enum ErrorCode {
     LimitExceeded,
     /// No room for a publication now.
     Busy,
+    /// The order of channels is not available: nothing can be published, or a channel not read.
+    Unavailable,
+    /// Nobody can say whether it was published.
+    UnknownOutcome,
     /// A missing, bad or expired token.
     AuthFailed,
     /// Something else came before the token.

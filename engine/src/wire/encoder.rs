@@ -44,6 +44,14 @@ pub struct Outbound<'a, D> {
     pub data: D,
 }
 
+/// Where a broadcast stands in its channel.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    seq: Seq,
+    prev: Option<Seq>,
+    key: Option<&'a MessageKey>,
+}
+
 impl<'a, D> Outbound<'a, D> {
     /// A message that has no more than its kind and data.
     pub fn new(kind: MessageType, data: D) -> Self {
@@ -67,14 +75,21 @@ impl<'a, D> Outbound<'a, D> {
 }
 
 impl Encoder {
-    /// A broadcast, encoded once for all its readers (invariant 4).
-    pub fn broadcast(&mut self, stamp: Stamp, publication: &Publication, seq: Seq) -> Box<[u8]> {
+    /// A broadcast, encoded once for all its readers (invariant 4). `prev`: the position before it,
+    /// where that is not its neighbour.
+    pub fn broadcast(
+        &mut self,
+        stamp: Stamp,
+        publication: &Publication,
+        seq: Seq,
+        prev: Option<Seq>,
+    ) -> Box<[u8]> {
         let Publication { channel, event, data, key } = publication;
         let (message, data) = (Outbound::event(event.as_str(), Some(channel), ()), data.as_str());
         self.scratch.clear();
         self.before_data(stamp, None, &message);
         let split = self.scratch.len();
-        self.after_data(stamp, &message, Some((seq, key.as_ref())));
+        self.after_data(stamp, &message, Some(Place { seq, prev, key: key.as_ref() }));
         let len = self.scratch.len() + data.len();
         let mut out = Vec::with_capacity(MAX_SERVER_HEADER + len);
         frame::header(Opcode::Text, len, &mut out);
@@ -126,12 +141,7 @@ impl Encoder {
         out.extend_from_slice(b",\"data\":");
     }
 
-    fn after_data<D>(
-        &mut self,
-        stamp: Stamp,
-        message: &Outbound<'_, D>,
-        place: Option<(Seq, Option<&MessageKey>)>,
-    ) {
+    fn after_data<D>(&mut self, stamp: Stamp, message: &Outbound<'_, D>, place: Option<Place<'_>>) {
         let out = &mut self.scratch;
         out.extend_from_slice(b",\"timestamp\":\"");
         self.clock.write(stamp.unix_us, out);
@@ -141,9 +151,13 @@ impl Encoder {
         json(&message.error.map(|(code, _)| code), out);
         out.extend_from_slice(b",\"error_message\":");
         json(&message.error.map(|(_, message)| message), out);
-        if let Some((seq, key)) = place {
+        if let Some(Place { seq, prev, key }) = place {
             out.extend_from_slice(b",\"seq\":");
             json(&seq.0, out);
+            if let Some(prev) = prev {
+                out.extend_from_slice(b",\"prev\":");
+                json(&prev.0, out);
+            }
             if let Some(key) = key {
                 out.extend_from_slice(b",\"key\":");
                 json(&key.as_str(), out);

@@ -76,6 +76,8 @@ pub enum NotRecovered {
 pub enum GapReason {
     /// The log has dropped them.
     Retention,
+    /// They are of another epoch: positions begin anew, and what was missed nobody knows.
+    Restart,
     /// It was too slow, and goes on behind them.
     Slow,
     /// It was too slow, and newer messages with their keys follow.

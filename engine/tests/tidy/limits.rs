@@ -36,6 +36,7 @@ impl Limits {
             ("Lanes between shards", "engine/src/limits/lanes.rs"),
             ("History and states", "engine/src/limits/history.rs"),
             ("Compression", "engine/src/limits/compression.rs"),
+            ("External order of channels", "engine/src/limits/feeds.rs"),
             ("Scrapes of an embedder's metrics", "engine/src/limits/scrapes.rs"),
             ("Server", "server/src/limits.rs"),
         ];

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uringcast_engine::PublishError;
 use uringcast_engine::limits::BUSY_PAUSE;
 
-use crate::limits::{HTTP_IDLE, HTTP_REQUEST_TIMEOUT, MAX_ERROR_TEXT};
+use crate::limits::{HTTP_IDLE, HTTP_REQUEST_TIMEOUT, MAX_ERROR_TEXT, ORDER_PAUSE};
 
 /// How the parser of JSON names numbers, and what requesters call them.
 const NUMBERS: [(&str, &str); 3] = [
@@ -132,6 +132,15 @@ impl ApiError {
             PublishError::ChannelLimit => ApiError::channel_limit(&""),
             PublishError::Saturated => ApiError::saturated(saturated),
             PublishError::TooLarge => ApiError::too_large(error.to_string()),
+            PublishError::Unavailable => {
+                let text = "Nothing can be published now: the order of channels is not available.";
+                ApiError::unavailable("order_unavailable", text).retry_after(ORDER_PAUSE)
+            }
+            PublishError::Unknown => {
+                let text =
+                    "Nobody can say whether it was published: send it again with the same id.";
+                ApiError::unavailable("unknown_outcome", text).retry_after(ORDER_PAUSE)
+            }
         }
     }
 

@@ -196,9 +196,14 @@ fn answer(
 ) -> Result<Published, ApiError> {
     // The reason that the request as a whole is answered with: one that a retry may lift goes
     // before one that it may not.
-    let worst = [PublishError::Closed, PublishError::Saturated, PublishError::ChannelLimit]
-        .into_iter()
-        .find(|error| results.contains(&Err(*error)));
+    let reasons = [
+        PublishError::Closed,
+        PublishError::Unknown,
+        PublishError::Unavailable,
+        PublishError::Saturated,
+        PublishError::ChannelLimit,
+    ];
+    let worst = reasons.into_iter().find(|error| results.contains(&Err(*error)));
     let results: Vec<_> =
         channels.iter().zip(results).map(|result| message_result(result, epoch)).collect();
     match worst {

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use proptest::prelude::*;
 
 use super::*;
-use crate::sync::{Cost, Doorbell, MailboxReceiver, Stage, mailbox};
+use crate::sync::{Cost, Doorbell, MailboxReceiver, OrderState, Stage, mailbox};
 use crate::types::PublishError;
 use crate::types::{ChannelName, Epoch, EventName, Homes, JsonObject, Seq, ServiceId};
 
@@ -44,8 +44,14 @@ fn publisher(shards: usize, capacity: usize) -> (Publisher, Vec<MailboxReceiver<
     let make =
         |_| mailbox(Cost { entries: capacity, bytes: 1_000 }, Arc::new(Doorbell::new().unwrap()));
     let (mailboxes, receivers) = (0..shards).map(make).unzip();
-    let handle =
-        Handle { stage: Stage::default(), mailboxes, epoch: Epoch(1), homes: homes(shards) };
+    let handle = Handle {
+        stage: Stage::default(),
+        mailboxes,
+        order: OrderState::new(Epoch(1)),
+        homes: homes(shards),
+        external: None,
+        feeds: Vec::new(),
+    };
     handle.stage.serve();
     (Publisher::new(Arc::new(handle), ServiceId(0)), receivers)
 }

@@ -4,9 +4,11 @@ mod by_pattern;
 #[cfg(test)]
 mod channels_invariants;
 mod context_choice;
+mod epochs;
 mod history;
 mod listing;
 mod made_by_subscribers;
+mod ordered_outside;
 mod other_shards;
 mod own_events;
 mod reclassify;
@@ -41,6 +43,8 @@ use crate::types::{
 pub(crate) use super::replica::Readiness;
 pub(super) use context_choice::Traffic;
 pub use listing::{ChannelEntry, ChannelState};
+pub(crate) use ordered_outside::UpstreamAnswer;
+use ordered_outside::UpstreamQuestions;
 
 /// All channels of a shard, and what its connections are subscribed to.
 #[derive(Debug)]
@@ -55,6 +59,7 @@ pub(crate) struct Channels {
     forgotten: Forgotten,
     unpublished: Unpublished,
     contexts: Contexts,
+    upstream: UpstreamQuestions,
 }
 
 /// What a channel's home is to be asked.
@@ -64,6 +69,8 @@ pub(crate) enum Call {
     Leave(ShardId, ChannelIndex),
     /// To serve it anew: it must be told something.
     Join(ChannelIndex),
+    /// Nothing more: the external order has not answered, and nobody is to wait any longer.
+    GiveUp(ChannelIndex),
 }
 
 /// Positions that a sweep hands to the live set.
@@ -87,6 +94,7 @@ impl Channels {
             forgotten: Forgotten::default(),
             unpublished: Unpublished::new(services),
             contexts: Contexts::default(),
+            upstream: UpstreamQuestions::default(),
         }
     }
 
@@ -135,6 +143,7 @@ impl Channels {
             self.unpublished.take(cx.config.max_channels, name.service(), maker)?;
         }
         let (head, role) = match home == cx.shard {
+            true if cx.is_external && !cx.is_own(name) => (Seq(0), Role::Home(Home::default())),
             true => (self.forgotten.recall(name), Role::Home(Home::default())),
             false => {
                 let address = maker.map(|maker| maker.address);
@@ -146,6 +155,10 @@ impl Channels {
         channel.role = role;
         channel.maker = counted;
         channel.is_periodic = is_periodic;
+        if cx.is_external && !cx.is_own(name) {
+            channel.log = channel.log.sparse(true);
+            channel.upstream = (home == cx.shard).then(Box::default);
+        }
         channel.answers_requests = channel.is_periodic
             || service.requests.iter().any(|request| request.is_about(name.as_str()));
         Ok(self.table.add(channel))
@@ -222,10 +235,10 @@ impl Channels {
     /// Whether a channel's subscribers, or all of the shard's together, are too far behind for
     /// another publication, so that the logs stay bounded (invariant 3).
     fn is_saturated(&self, cx: &Context, channel: &Channel) -> bool {
-        let (needed, Seq(head)) = (channel.needed_from(), channel.log.head());
+        let (frames, bytes) = channel.log.unread(channel.needed_from());
         !self.has_capacity(cx)
-            || head + 1 - needed.0.min(head + 1) >= cx.limits.channel_frames
-            || channel.log.bytes_from(needed) >= CHANNEL_UNSWEPT_BYTES
+            || frames as u64 >= cx.limits.channel_frames
+            || bytes >= CHANNEL_UNSWEPT_BYTES
     }
 
     /// The channel of a publication that is homed here.
@@ -254,7 +267,7 @@ impl Channels {
         let channel = &mut self.table[index];
         let seq = channel.log.head().next();
         let stamp = cx.stamp();
-        let bytes = cx.encoder.broadcast(stamp, publication, seq);
+        let bytes = cx.encoder.broadcast(stamp, publication, seq, None);
         if channel.is_periodic {
             self.statuses.remember(channel, &Rc::new(Frame::new(bytes, seq, cx.time(), 0)));
             return seq;
@@ -301,6 +314,7 @@ impl Channels {
         let was_published = channel.maker.is_none();
         self.unpublished.give_back(&mut channel);
         match channel.role {
+            Role::Home(_) if channel.upstream.is_some() => self.unfollow(channel),
             Role::Home(_) if was_published => {
                 self.forgotten.remember(channel.name, channel.log.head());
             }
@@ -330,9 +344,17 @@ impl Channels {
             self.forget(index);
             return None;
         }
+        if channel.upstream.is_some() {
+            return self.tend_upstream(cx, index, unused);
+        }
         let (unheard, followers) = (channel.is_unheard(), channel.followers_to_tell());
+        let is_stranded = !channel.live.is_empty();
         match &mut channel.role {
             Role::Replica(replica) if replica.must_tell(followers) => Some(Call::Join(index)),
+            // Its home has refused to serve it again.
+            Role::Replica(replica) if replica.state() == ReplicaState::Absent && is_stranded => {
+                Some(Call::Join(index))
+            }
             Role::Replica(replica)
                 if replica.state() == ReplicaState::Live
                     && unheard

@@ -5,10 +5,9 @@ use std::rc::Rc;
 
 use super::replica::oldest;
 use super::retention::Retention;
-use super::subscription_start::last;
 use super::{Channel, Log, Role, Table, shard_done};
 use crate::broker::context::Context;
-use crate::broker::shard_messages::{Joined, Kept, Lanes, Notice, Wanted};
+use crate::broker::shard_messages::{JoinRequest, Joined, Kept, Lanes, Notice, Wanted};
 use crate::shared_frame::Frame;
 use crate::telemetry::Count;
 use crate::types::{ChannelIndex, Epoch, JoinToken, Seq, ShardId};
@@ -58,15 +57,17 @@ impl Exchange {
     pub(super) fn add_shard(
         cx: &mut Context,
         channel: &mut Channel,
-        shard: ShardId,
-        (key, token): (ChannelIndex, JoinToken),
-        Wanted { since, last: most, latest, is_fresh, followers }: Wanted,
+        JoinRequest { from: shard, channel: key, token, wanted }: JoinRequest,
     ) -> Notice {
+        let Wanted { since, last: most, latest, is_fresh, followers } = wanted;
         let reach = match &channel.role {
             Role::Home(home) => home.reach_of(shard, is_fresh),
             Role::Replica(_) => None,
         };
-        let last = (most > 0).then(|| Seq(last(channel.log.head(), most).0.saturating_sub(1)));
+        let last = (most > 0).then(|| {
+            let log = &channel.log;
+            Seq(log.last(log.head(), most).0.saturating_sub(1))
+        });
         let since = oldest(oldest(since, reach), last);
         Exchange::drop_shard(cx, channel, shard, None);
         let (log, seq) = (&channel.log, channel.log.head());
@@ -79,8 +80,9 @@ impl Exchange {
             home.add(shard, (key, token), (seq.next(), reach.unwrap_or(seq)), followers);
         }
         let (epoch, oldest, backlog) = (log.epoch(), log.first(), backlog.unwrap_or_default());
+        let floor = channel.upstream.as_ref().map_or(oldest, |up| up.floor().min(oldest));
         let published = channel.maker.is_none();
-        let joined = Joined { epoch, seq, oldest, backlog, kept, published, reach };
+        let joined = Joined { epoch, seq, oldest, floor, backlog, kept, published, reach };
         Notice::Joined { channel: key, token, joined }
     }
 
@@ -150,9 +152,11 @@ impl Exchange {
     ) {
         let channel = &mut table[index];
         retention.clear(cx, index, channel);
-        channel.log = Log::new(epoch, start);
+        channel.log = Log::new(epoch, start).sparse(channel.log.is_sparse());
         channel.live.skip_to(start);
-        channel.replica_mut().reset_floor();
+        if let Role::Replica(replica) = &mut channel.role {
+            replica.reset_floor();
+        }
         retention.tidy(table);
     }
 
@@ -162,7 +166,7 @@ impl Exchange {
         table: &mut Table,
         retention: &mut Retention,
         index: ChannelIndex,
-        Joined { epoch, seq, oldest, backlog, kept, .. }: Joined,
+        Joined { epoch, seq, oldest, floor, backlog, kept, .. }: Joined,
     ) {
         let start = backlog.first().map_or(seq, |frame| Seq(frame.first.0 - 1));
         let channel = &mut table[index];
@@ -189,7 +193,7 @@ impl Exchange {
             Exchange::append_gap(cx, table, retention, index, seq);
         }
         let channel = &mut table[index];
-        channel.replica_mut().joined(oldest);
+        channel.replica_mut().joined(floor);
         channel.used_at = cx.time();
         // Without live subscribers nothing here needs what was fetched for those that wait: they
         // read it at cursors.

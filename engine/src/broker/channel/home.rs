@@ -174,7 +174,11 @@ impl Interest {
             self.gap = None;
         }
         for frame in log.from(self.next) {
-            let notice = Notice::Frame { channel, token, frame: frame.for_another() };
+            let notice = match frame.is_gap {
+                // Each shard has its own.
+                true => Notice::Gap { channel, token, to: frame.seq },
+                false => Notice::Frame { channel, token, frame: frame.for_another() },
+            };
             if lanes.try_notice(self.shard, notice).is_err() {
                 return false;
             }

@@ -172,7 +172,7 @@ impl LiveSet {
         shifted.map(|shifted| moved(encoding, shifted))
     }
 
-    #[cfg(test)]
+    /// All members with an encoding.
     pub(crate) fn members(&self, encoding: Encoding) -> &[u32] {
         self.of(encoding).map_or(&[], Members::as_slice)
     }

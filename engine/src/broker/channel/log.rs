@@ -7,15 +7,20 @@ use std::rc::Rc;
 
 pub(crate) use last_values::KeepRoom;
 
+#[cfg(test)]
+use crate::broker::recovery_faults::RecoveryFault;
 use crate::shared_frame::Frame;
 use crate::types::{Epoch, Seq, Time};
 use last_values::LastValues;
 
-/// Frames whose spans follow each other without a hole, oldest first.
+/// Frames whose spans follow each other without a hole, oldest first. A message of an order with
+/// holes spans those in front of it, too.
 #[derive(Debug)]
 pub(crate) struct Log {
     epoch: Epoch,
     head: Seq,
+    /// Whether messages are no neighbours: positions say nothing about how many there are.
+    sparse: bool,
     /// When the newest message was accepted, also when its frame is gone.
     last_at: Option<Time>,
     entries: VecDeque<Entry>,
@@ -64,6 +69,7 @@ impl Log {
         Log {
             epoch,
             head,
+            sparse: false,
             last_at: None,
             entries: VecDeque::new(),
             start: 0,
@@ -72,6 +78,16 @@ impl Log {
             last: None,
             lost: head,
         }
+    }
+
+    /// The same, of messages that need not be neighbours.
+    #[must_use]
+    pub(crate) fn sparse(self, sparse: bool) -> Log {
+        Log { sparse, ..self }
+    }
+
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.sparse
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
@@ -247,6 +263,38 @@ impl Log {
         entries.map(|entry| (&entry.frame, entry.counted))
     }
 
+    /// The oldest of the last `n` positions up to `to`: of the messages up to there that are here,
+    /// where they are no neighbours.
+    pub(crate) fn last(&self, to: Seq, n: u64) -> Seq {
+        #[cfg(test)]
+        let n = n - u64::from(RecoveryFault::Short.is_present() && n > 1);
+        if !self.sparse {
+            return Seq((to.0 + 1).saturating_sub(n));
+        }
+        let end = self.place(to.next());
+        let n = usize::try_from(n).unwrap_or(usize::MAX);
+        self.entries.get(end.saturating_sub(n)).map_or(to.next(), |entry| entry.frame.first)
+    }
+
+    /// Frames that end at `to` or before it.
+    pub(crate) fn frames_to(&self, to: Seq) -> usize {
+        self.place(to.next())
+    }
+
+    /// Messages that a reader at `cursor` still has before it, as far as they are known.
+    pub(crate) fn messages_from(&self, cursor: Seq) -> u64 {
+        match self.sparse {
+            true => self.unread(cursor).0 as u64,
+            false => (self.head.0 + 1).saturating_sub(cursor.0),
+        }
+    }
+
+    /// Frames that a reader at `cursor` still has before it, and their bytes.
+    pub(crate) fn unread(&self, cursor: Seq) -> (usize, usize) {
+        let place = self.place(cursor);
+        (self.entries.len() - place, self.bytes_behind(place))
+    }
+
     /// Bytes of the frames `from ..= to`.
     pub(crate) fn bytes_of(&self, from: Seq, to: Seq) -> usize {
         self.bytes_from(from) - self.bytes_from(to.next())
@@ -254,7 +302,11 @@ impl Log {
 
     /// Bytes of the frames a reader at `cursor` still has before it.
     pub(crate) fn bytes_from(&self, cursor: Seq) -> usize {
-        let below = match self.place(cursor) {
+        self.bytes_behind(self.place(cursor))
+    }
+
+    fn bytes_behind(&self, place: usize) -> usize {
+        let below = match place {
             0 => self.start,
             place => self.entries[place - 1].end,
         };

@@ -119,7 +119,7 @@ impl Members {
         Some((self.of[hole], hole))
     }
 
-    #[cfg(test)]
+    /// All of them, in their order.
     pub(super) fn as_slice(&self) -> &[u32] {
         &self.of
     }

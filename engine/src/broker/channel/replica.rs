@@ -129,6 +129,7 @@ impl Replica {
         let (first, last) = match start {
             // How far the home is now is not known here.
             Start::Last(n) if !is_served && !self.resumes => (None, n),
+            Start::Last(n) if self.lacks_last(log, delivered, n) => (None, n),
             _ => (start.needs(log, delivered, self.floor), 0),
         };
         let reaches = first.is_none_or(|first| {
@@ -136,7 +137,7 @@ impl Replica {
             here.contains(&first.0)
         });
         let latest = start == Start::Latest;
-        let reaches = reaches && (!latest || self.has_kept);
+        let reaches = reaches && last == 0 && (!latest || self.has_kept);
         let since = first.map(|first| Seq(first.0.saturating_sub(1)));
         match self.state {
             ReplicaState::Live if reaches => return Readiness::Live,
@@ -158,6 +159,12 @@ impl Replica {
         self.since = oldest(self.since, since);
         (self.last, self.latest) = (self.last.max(last), self.latest || latest);
         Readiness::MustJoin
+    }
+
+    /// Whether the log has fewer than the last `n` messages that subscribers have, and its home may
+    /// have more. Where messages are neighbours, their positions say so.
+    fn lacks_last(&self, log: &Log, delivered: Seq, n: u64) -> bool {
+        log.is_sparse() && (log.frames_to(delivered) as u64) < n && log.first() > self.floor
     }
 
     /// Must join anew. Returns whether its home is to be listed for a request.
@@ -222,12 +229,20 @@ impl Replica {
         self.become_state(ReplicaState::Absent);
     }
 
+    /// The log here begins anew in another epoch: what was asked by position is over.
+    pub(super) fn begin_epoch(&mut self) {
+        (self.since, self.last, self.latest, self.resumes) = (None, 0, false, false);
+        if self.is_served(self.token) {
+            self.become_state(ReplicaState::Joining);
+        }
+    }
+
     /// The log here begins anew: what the home had is open again.
     pub(super) fn reset_floor(&mut self) {
         (self.floor, self.has_kept) = (Seq(0), false);
     }
 
-    /// The home's log had nothing before this position when it answered the last join.
+    /// The home had nothing before this position when it answered the last join.
     pub(super) fn floor(&self) -> Seq {
         self.floor
     }

@@ -41,6 +41,11 @@ impl StatusStore {
         }
     }
 
+    /// Keeps a channel's newest event no more.
+    pub(super) fn forget_event(&mut self, channel: &mut Channel) {
+        self.event_bytes -= channel.last.take().map_or(0, |last| last.weight());
+    }
+
     /// Replaces a channel's document. Returns whether there was one.
     ///
     /// # Errors

@@ -1,8 +1,6 @@
 //! Where a subscription is to begin in its channel's log.
 
 use super::log::Log;
-#[cfg(test)]
-use crate::broker::recovery_faults::RecoveryFault;
 use crate::types::{Epoch, Seq};
 use crate::wire::reply::{NotRecovered, Recovery};
 
@@ -50,15 +48,8 @@ impl Start {
                 let first = if epoch == log.epoch() { seq.next() } else { Seq(0) };
                 (first >= floor || !whole).then_some(first.max(floor))
             }
-            Start::Last(n) => Some(last(delivered, n).max(floor)),
+            Start::Last(n) => Some(log.last(delivered, n).max(floor)),
             Start::Latest => Some(floor),
         }
     }
-}
-
-/// The oldest of the last `n` positions up to `head`.
-pub(crate) fn last(head: Seq, n: u64) -> Seq {
-    #[cfg(test)]
-    let n = n - u64::from(RecoveryFault::Short.is_present() && n > 1);
-    Seq((head.0 + 1).saturating_sub(n))
 }

@@ -44,9 +44,7 @@ impl Delivery {
         channels: &Channels,
         connection: u32,
     ) -> Option<(ChannelIndex, u64)> {
-        let behind = |cursor: &Cursor| {
-            (channels.log(cursor.channel).head().0 + 1).saturating_sub(cursor.next.0)
-        };
+        let behind = |cursor: &Cursor| channels.log(cursor.channel).messages_from(cursor.next);
         let cursors = &self.laggards.get(connection)?.cursors;
         let fallen = cursors.iter().find(|cursor| has_fallen_off(channels, cursor));
         let rearmost = fallen.or_else(|| cursors.iter().max_by_key(|cursor| behind(cursor)))?;
@@ -78,9 +76,9 @@ impl Delivery {
         start: SkipStart,
     ) -> (&'static str, Option<Exceeded>, u64) {
         let SkipStart { key, channel, behind } = start;
-        let (policy, head) = (channels.class(channel).slow.label(), channels.log(channel).head());
-        let next = self.cursor(key.index, channel).unwrap_or(head.next());
-        (policy, exceeded(cx, channels, channel, behind), (head.0 + 1).saturating_sub(next.0))
+        let (policy, log) = (channels.class(channel).slow.label(), channels.log(channel));
+        let next = self.cursor(key.index, channel).unwrap_or(log.head().next());
+        (policy, exceeded(cx, channels, channel, behind), log.messages_from(next))
     }
 
     /// What a connection was not sent, since it was admitted, because it was too far behind.

@@ -89,7 +89,7 @@ impl Reading<'_> {
         let chunk = if self.keeps_up { usize::MAX } else { self.cx.limits.chunk };
         for frame in frames.take_while(|frame| frame.seq <= to) {
             let next = self.cursor.next;
-            if frame.first < next {
+            if frame.first < next && frame.is_gap {
                 // A cursor that was set at another shard may be in the middle of a gap.
                 self.pass_over(frame.seq, GapReason::Retention);
                 continue;
@@ -140,7 +140,7 @@ impl Reading<'_> {
         let gap = Gap { from, to, reason, epoch: log.epoch() };
         let missed = gap.missed();
         let what = match reason {
-            GapReason::Retention => Count::Missed,
+            GapReason::Retention | GapReason::Restart => Count::Missed,
             GapReason::Slow => {
                 self.brought.slow += missed;
                 Count::Skipped

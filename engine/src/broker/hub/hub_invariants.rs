@@ -81,10 +81,16 @@ impl Hub {
             && self.parts.core.links.is_quiet()
             && self.parts.core.presence.is_quiet()
             && self.next_due().is_none()
+            && !self.parts.core.channels.awaits_upstream()
     }
 
     pub(in crate::broker) fn set_limits(&mut self, limits: TurnLimits) {
         self.parts.core.cx.limits = limits;
+    }
+
+    /// Channels get their order outside.
+    pub(in crate::broker) fn follow_an_order(&mut self) {
+        self.parts.core.cx.is_external = true;
     }
 
     /// The saboteur of the simulation: two writes of one connection in a batch pass.

@@ -6,6 +6,8 @@ use super::Sessions;
 use crate::broker::core::Core;
 use crate::broker::log_page::LogPage;
 use crate::broker::shard_messages::StatusSource;
+use crate::broker::upstream_messages::ReadId;
+use crate::config::{ReadPage, Unavailable};
 use crate::types::{ConnectionKey, OperationId, PublishError, RequestId, Seq, StateDocument};
 
 impl Sessions {
@@ -33,13 +35,28 @@ impl Sessions {
         id: RequestId,
         status: Option<&StatusSource>,
     ) {
-        let key = self.outstanding.recalled(core, id, status);
-        self.backlogs.make_ready(key);
+        if let Some(key) = self.outstanding.recalled(core, id, status) {
+            self.backlogs.make_ready(key);
+        }
     }
 
     /// Another shard has read a channel's log for a client.
     pub(in crate::broker) fn handle_log(&mut self, core: &mut Core, id: RequestId, page: &LogPage) {
         let key = self.history.finish(core, id, page);
+        self.backlogs.make_ready(key);
+    }
+
+    /// The external order has read a channel's messages for a client, or cannot.
+    pub(in crate::broker) fn handle_read(
+        &mut self,
+        core: &mut Core,
+        id: ReadId,
+        page: Result<ReadPage, Unavailable>,
+    ) {
+        let key = match id {
+            ReadId::History(id) => self.history.finish_outside(core, id, page),
+            ReadId::Status(id) => self.outstanding.read_outside(core, id, page),
+        };
         self.backlogs.make_ready(key);
     }
 

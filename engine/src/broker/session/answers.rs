@@ -13,8 +13,9 @@ use crate::types::{
     ChannelName, ChannelRefusal, ConnectionKey, DrainReason, ErrorCode, MessageType, PresenceList,
     PublishError, Seq,
 };
+use crate::wire::availability;
 use crate::wire::frame::{self, Opcode};
-use crate::wire::reply::{self, ReconnectAdvice, Recovery, Standing, Welcome};
+use crate::wire::reply::{self, Gap, GapReason, ReconnectAdvice, Recovery, Standing, Welcome};
 
 fn speaks_envelope(core: &Core, key: ConnectionKey) -> bool {
     matches!(core.settings(key).protocol, Protocol::Envelope)
@@ -24,6 +25,9 @@ fn speaks_envelope(core: &Core, key: ConnectionKey) -> bool {
 pub(super) fn welcome(core: &mut Core, key: ConnectionKey, authenticated: bool) {
     let frame = welcome_frame(core, key, authenticated);
     core.connections.answer(&mut core.cx, key, MessageType::Event, frame);
+    if let Some(why) = core.cx.degraded {
+        tell_availability(core, key, Some(why));
+    }
 }
 
 /// The same as a frame.
@@ -63,6 +67,29 @@ pub(super) fn reconnect(core: &mut Core, key: ConnectionKey, after: Duration, wh
             encoder.write(stamp, None, &reply::reconnect(after, why), out);
         });
     }
+}
+
+/// Tells a client that nothing can be published for a while, and why; or that it can be again.
+pub(super) fn tell_availability(core: &mut Core, key: ConnectionKey, degraded: Option<&str>) {
+    if !speaks_envelope(core, key) {
+        return;
+    }
+    core.answer(key, MessageType::Event, |encoder, stamp, out| match degraded {
+        Some(why) => encoder.write(stamp, None, &availability::degraded(why), out),
+        None => encoder.write(stamp, None, &availability::restored(), out),
+    });
+}
+
+/// A client's subscription goes on in another epoch, at whose beginning it stands.
+pub(in crate::broker) fn new_epoch(core: &mut Core, key: ConnectionKey, channel: &ChannelName) {
+    if !speaks_envelope(core, key) {
+        return;
+    }
+    let (from, to, reason, epoch) = (Seq(1), Seq(0), GapReason::Restart, core.cx.epoch);
+    let gap = Gap { from, to, reason, epoch };
+    core.answer(key, MessageType::Event, |encoder, stamp, out| {
+        encoder.write(stamp, None, &reply::gap(channel, &gap), out);
+    });
 }
 
 /// Confirms a token that is good for so long.
@@ -156,6 +183,12 @@ pub(super) fn publish_result(
         Err(PublishError::Saturated | PublishError::Closed | PublishError::TooLarge) => {
             busy(core, key, correlation);
         }
+        Err(why @ PublishError::Unavailable) => {
+            refuse(core, key, correlation, ErrorCode::Unavailable, &why.to_string());
+        }
+        Err(why @ PublishError::Unknown) => {
+            refuse(core, key, correlation, ErrorCode::UnknownOutcome, &why.to_string());
+        }
         Err(PublishError::ChannelLimit) => {
             let text = ChannelRefusal::Table.text();
             refuse(core, key, correlation, ErrorCode::LimitExceeded, text);
@@ -188,7 +221,8 @@ pub(super) fn subscribed(core: &mut Core, key: ConnectionKey, order: &Order, joi
             Some((name, ErrorCode::InvalidRequest)) => no_presence(core, key, correlation, name),
             _ => {
                 let text = at_limit(core, key, order);
-                refuse(core, key, correlation, ErrorCode::LimitExceeded, &text);
+                let code = order.refusal.map_or(ErrorCode::LimitExceeded, ChannelRefusal::code);
+                refuse(core, key, correlation, code, &text);
             }
         };
     };

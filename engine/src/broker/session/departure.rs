@@ -29,6 +29,10 @@ impl Departure {
             if !core.channels.is_subscribed(key.index, index) {
                 continue;
             }
+            let acknowledged = core.channels.acknowledged(index);
+            if acknowledged > Seq(0) {
+                departure.positions.push((index, acknowledged));
+            }
             let home = core.cx.homes.of(name);
             if home == core.cx.shard {
                 departure.positions.push((index, core.channels.log(index).head()));

@@ -21,6 +21,13 @@ impl Sessions {
         }
     }
 
+    /// Tells a client that has its welcome whether publications can be ordered now.
+    pub(in crate::broker) fn tell_availability(&self, core: &mut Core, key: ConnectionKey) {
+        if self.auth.is_welcomed(key) {
+            answers::tell_availability(core, key, core.cx.degraded);
+        }
+    }
+
     /// Closes the clients whose tokens have expired.
     pub(in crate::broker) fn expire_tokens(&mut self, core: &mut Core) {
         for key in self.auth.expire(core) {

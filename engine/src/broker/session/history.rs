@@ -10,7 +10,10 @@ use super::order::Correlation;
 use crate::broker::core::Core;
 use crate::broker::log_page::{HistoryPosition, HistoryRange, LogPage};
 use crate::broker::shard_messages::Request as ShardRequest;
-use crate::limits::{HISTORY_ANSWER_SHARE, HISTORY_BYTES};
+use crate::broker::upstream_messages::{ReadId, UpstreamRequest};
+use crate::config::{ReadPage, Unavailable};
+use crate::limits::{HISTORY_ANSWER_SHARE, HISTORY_BYTES, HISTORY_MESSAGES};
+use crate::telemetry::Count;
 use crate::types::{ChannelName, ConnectionKey, Epoch, ErrorCode, MessageType, RequestId};
 use crate::wire::encoder::Outbound;
 use crate::wire::request::{HistoryRequest, Since};
@@ -28,6 +31,7 @@ struct HistoryRead {
     key: ConnectionKey,
     correlation: Correlation,
     channel: ChannelName,
+    range: HistoryRange,
 }
 
 impl HistoryReads {
@@ -57,7 +61,10 @@ impl HistoryReads {
             reverse: request.reverse,
         };
         let home = core.cx.homes.of(&channel);
-        let read = HistoryRead { key, correlation: correlation.map(Into::into), channel };
+        let read = HistoryRead { key, correlation: correlation.map(Into::into), channel, range };
+        if core.cx.is_external && !core.cx.is_own(&read.channel) {
+            return self.read_outside(core, read);
+        }
         if home == core.cx.shard {
             let page = core.read_log(&read.channel, &range);
             answer(core, &read, &page);
@@ -69,6 +76,46 @@ impl HistoryReads {
         } else {
             answers::busy(core, key, correlation);
         }
+    }
+
+    /// The external order has the messages, as many as it keeps.
+    fn read_outside(&mut self, core: &mut Core, read: HistoryRead) {
+        self.asking.insert(read.key);
+        let HistoryRange { limit, bytes, reverse, .. } = read.range;
+        let since = LogPage::since_for(core.cx.epoch, &read.range);
+        let (channel, messages) = (read.channel.clone(), limit.clamp(1, HISTORY_MESSAGES));
+        let id = RequestId(self.all.insert(read) as u32);
+        let id = ReadId::History(id);
+        core.cx.push_upstream(UpstreamRequest::Read {
+            id,
+            channel,
+            since,
+            reverse,
+            messages,
+            bytes,
+        });
+    }
+
+    /// The external order has read, or cannot. Returns the client.
+    pub(super) fn finish_outside(
+        &mut self,
+        core: &mut Core,
+        id: RequestId,
+        page: Result<ReadPage, Unavailable>,
+    ) -> ConnectionKey {
+        let Ok(page) = page else {
+            let read = self.all.remove(id.index());
+            self.asking.remove(&read.key);
+            if core.connections.is_open(read.key) {
+                let (code, text) = (ErrorCode::Unavailable, Unavailable.to_string());
+                answers::refuse(core, read.key, read.correlation.as_deref(), code, &text);
+            }
+            return read.key;
+        };
+        let page = LogPage::of_read(page, &self.all[id.index()].range);
+        core.cx.recorder.count(Count::HistoryReads, 1);
+        core.cx.recorder.count(Count::HistoryMessages, page.len() as u64);
+        self.finish(core, id, &page)
     }
 
     /// Whether a request of a connection is under way.
@@ -103,7 +150,7 @@ fn largest_answer(core: &Core) -> usize {
 }
 
 fn answer(core: &mut Core, read: &HistoryRead, page: &LogPage) {
-    let HistoryRead { key, correlation, channel } = read;
+    let HistoryRead { key, correlation, channel, .. } = read;
     let data = page.answer(channel, largest_answer(core));
     core.answer(*key, MessageType::Response, |encoder, stamp, out| {
         encoder.write(stamp, correlation.as_deref(), &Outbound::response("history", &data), out);

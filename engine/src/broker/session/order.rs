@@ -154,7 +154,8 @@ impl Order {
 
     /// There is no room for one of its channels.
     pub(super) fn refuse(&mut self, name: &ChannelName, refusal: Option<ChannelRefusal>) {
-        self.failed.push((name.as_str().to_owned(), ErrorCode::LimitExceeded));
+        let code = refusal.map_or(ErrorCode::LimitExceeded, ChannelRefusal::code);
+        self.failed.push((name.as_str().to_owned(), code));
         self.refusal = refusal;
     }
 }

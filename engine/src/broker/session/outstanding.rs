@@ -9,13 +9,16 @@ use super::answers;
 use super::auth::Authentication;
 use super::order::Correlation;
 use crate::broker::core::Core;
+use crate::broker::log_page::LogPage;
 use crate::broker::shard_messages::{Request as ShardRequest, StatusSource};
 use crate::broker::shared_count::SharedCount;
-use crate::config::StatusRequest;
+use crate::broker::upstream_messages::{ReadId, UpstreamRequest};
+use crate::config::{ReadPage, StatusRequest, Unavailable};
+use crate::limits::UPSTREAM_PUBLICATIONS;
 use crate::types::{
     ChannelName, ConnectionKey, ErrorCode, MessageType, Publication, PublishError, RequestId, Seq,
 };
-use crate::wire::encoder::Outbound;
+use crate::wire::encoder::{Encoder, Outbound};
 use crate::wire::envelope::Inbound;
 use crate::wire::status;
 
@@ -55,6 +58,7 @@ struct Publish {
 struct Status {
     key: ConnectionKey,
     correlation: Correlation,
+    channel: ChannelName,
     /// Its place in the service's list of requests.
     request: usize,
     /// What it asks for.
@@ -87,6 +91,9 @@ impl Outstanding {
             let text = format!("Not authorized to publish to {}", publication.channel);
             return answers::refuse(core, key, correlation, ErrorCode::Forbidden, &text);
         }
+        if is_outside(core, &publication.channel) {
+            return self.publish_outside(core, key, correlation, publication);
+        }
         let home = core.cx.homes.of(&publication.channel);
         let local = home == core.cx.shard;
         let bytes = publication.data.as_str().len();
@@ -99,22 +106,70 @@ impl Outstanding {
                 true => core.publish(&publication),
                 false => Err(PublishError::Saturated),
             };
-            let channel = &publication.channel;
-            // It waits for the answers of those before it.
-            return match self.answers.get_mut(&key) {
-                None => answers::publish_result(core, key, correlation, channel, result),
-                Some(before) => {
-                    let correlation = correlation.map(Into::into);
-                    before.push_back(Answer::Given(correlation, channel.clone(), result));
-                }
-            };
+            return self.answer_in_turn(core, key, correlation, &publication.channel, result);
         }
-        let (correlation, channel) = (correlation.map(Into::into), publication.channel.clone());
-        let id = self.publishes.insert(Publish { key, correlation, channel, bytes });
-        self.publishing.add(service, bytes);
-        let (id, publication) = (RequestId(id as u32), Box::new(publication));
-        self.answers.entry(key).or_default().push_back(Answer::Pending(id));
+        let id = self.await_answer(key, correlation, &publication.channel, bytes);
+        let publication = Box::new(publication);
         core.links.request(home, ShardRequest::Publish { id, publication });
+    }
+
+    /// The external order is to give a client's publication its place.
+    fn publish_outside(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        correlation: Option<&str>,
+        publication: Publication,
+    ) {
+        let bytes = publication.data.as_str().len();
+        let (channel, limit) = (&publication.channel, core.cx.limits.publishing_bytes);
+        let fits = self.publishing.all() == 0
+            || self.publishing.fits(channel.service(), bytes, limit)
+                && self.publishes.len() < UPSTREAM_PUBLICATIONS;
+        let refusal = match core.cx.degraded {
+            Some(_) => Some(PublishError::Unavailable),
+            None => (core.cx.draining || !fits).then_some(PublishError::Saturated),
+        };
+        if let Some(why) = refusal {
+            return self.answer_in_turn(core, key, correlation, channel, Err(why));
+        }
+        let id = self.await_answer(key, correlation, channel, bytes);
+        let publication = Box::new(publication);
+        core.cx.push_upstream(UpstreamRequest::Publish { id, publication });
+    }
+
+    /// Answers a publication behind those before it.
+    fn answer_in_turn(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        correlation: Option<&str>,
+        channel: &ChannelName,
+        result: Result<Seq, PublishError>,
+    ) {
+        match self.answers.get_mut(&key) {
+            None => answers::publish_result(core, key, correlation, channel, result),
+            Some(before) => {
+                let correlation = correlation.map(Into::into);
+                before.push_back(Answer::Given(correlation, channel.clone(), result));
+            }
+        }
+    }
+
+    /// A publication of so many bytes is answered elsewhere.
+    fn await_answer(
+        &mut self,
+        key: ConnectionKey,
+        correlation: Option<&str>,
+        channel: &ChannelName,
+        bytes: usize,
+    ) -> RequestId {
+        self.publishing.add(channel.service(), bytes);
+        let (correlation, channel) = (correlation.map(Into::into), channel.clone());
+        let publish = Publish { key, correlation, channel, bytes };
+        let id = RequestId(self.publishes.insert(publish) as u32);
+        self.answers.entry(key).or_default().push_back(Answer::Pending(id));
+        id
     }
 
     /// Whether publications of a connection are under way.
@@ -143,6 +198,9 @@ impl Outstanding {
     ) -> Option<ConnectionKey> {
         let Publish { key, correlation, channel, bytes } = self.publishes.remove(id.index());
         self.publishing.remove(channel.service(), bytes);
+        if let (Ok(seq), true) = (result, core.cx.is_external) {
+            core.channels.acknowledge(&channel, seq);
+        }
         let answers = self.answers.get_mut(&key)?;
         for answer in answers.iter_mut() {
             if matches!(answer, Answer::Pending(pending) if *pending == id) {
@@ -197,15 +255,19 @@ impl Outstanding {
             return true;
         }
         let correlation = correlation.map(Into::into);
-        self.ask_home(core, channel, Status { key, correlation, request: place, id: (*id).into() });
+        let status = Status { key, correlation, channel, request: place, id: (*id).into() };
+        self.ask_home(core, status);
         true
     }
 
-    fn ask_home(&mut self, core: &mut Core, channel: ChannelName, status: Status) {
+    fn ask_home(&mut self, core: &mut Core, status: Status) {
+        let channel = status.channel.clone();
         let home = core.cx.homes.of(&channel);
         if home == core.cx.shard {
-            let found = core.channels.status(&channel);
-            answer(core, &status, found.as_ref());
+            match core.channels.status(&channel) {
+                None if is_outside(core, &channel) => self.ask_outside(core, status),
+                found => answer(core, &status, found.as_ref()),
+            }
         } else if core.links.has_credit(home) {
             self.asking.insert(status.key);
             let id = RequestId(self.statuses.insert(status) as u32);
@@ -215,24 +277,76 @@ impl Outstanding {
         }
     }
 
-    /// The channel's home has answered. Returns the client.
+    /// The channel's home has answered. Returns the client, unless another answer is needed.
     pub(super) fn recalled(
         &mut self,
         core: &mut Core,
         id: RequestId,
         found: Option<&StatusSource>,
+    ) -> Option<ConnectionKey> {
+        let status = self.statuses.remove(id.index());
+        if found.is_none() && is_outside(core, &status.channel) {
+            self.ask_outside(core, status);
+            return None;
+        }
+        self.asking.remove(&status.key);
+        if core.connections.is_open(status.key) {
+            answer(core, &status, found);
+        }
+        Some(status.key)
+    }
+
+    /// The external order has the channel's last event, if it has one.
+    fn ask_outside(&mut self, core: &mut Core, status: Status) {
+        self.asking.insert(status.key);
+        let channel = status.channel.clone();
+        let id = ReadId::Status(RequestId(self.statuses.insert(status) as u32));
+        let (since, reverse, messages, bytes) = (None, true, 1, 0);
+        core.cx.push_upstream(UpstreamRequest::Read {
+            id,
+            channel,
+            since,
+            reverse,
+            messages,
+            bytes,
+        });
+    }
+
+    /// The external order has read it, or cannot. Returns the client.
+    pub(super) fn read_outside(
+        &mut self,
+        core: &mut Core,
+        id: RequestId,
+        page: Result<ReadPage, Unavailable>,
     ) -> ConnectionKey {
         let status = self.statuses.remove(id.index());
         self.asking.remove(&status.key);
         if core.connections.is_open(status.key) {
-            answer(core, &status, found);
+            match page {
+                Ok(page) => answer(core, &status, last_event(&page).as_ref()),
+                Err(why) => {
+                    let correlation = status.correlation.as_deref();
+                    let (code, text) = (ErrorCode::Unavailable, why.to_string());
+                    answers::refuse(core, status.key, correlation, code, &text);
+                }
+            }
         }
         status.key
     }
 }
 
+/// Whether an external order has what was published to a channel.
+fn is_outside(core: &Core, channel: &ChannelName) -> bool {
+    core.cx.is_external && !core.cx.is_own(channel)
+}
+
+fn last_event(page: &ReadPage) -> Option<StatusSource> {
+    let frame = LogPage::frame_of(&mut Encoder::default(), page.messages.first()?);
+    Some(StatusSource::Event(frame))
+}
+
 fn answer(core: &mut Core, status: &Status, found: Option<&StatusSource>) {
-    let Status { key, correlation, request, id } = status;
+    let Status { key, correlation, request, id, .. } = status;
     let config = core.cx.config.clone();
     let request = &config[core.connections[*key].service()].requests[*request];
     let id = request.key.as_deref().map(|key| (key, &**id));

@@ -86,6 +86,9 @@ pub(super) fn opened(core: &mut Core, key: ConnectionKey, order: &Order, joined:
     }
     let Some(opening) = core.connections.end_opening(key) else { return };
     core.cx.reply(key, opening.lead);
+    if let Some(why) = core.cx.degraded {
+        answers::tell_availability(core, key, Some(why));
+    }
     let mut positions = Vec::with_capacity(joined.len());
     for (channel, joined) in order.names.iter().zip(joined) {
         let confirmation = reply::subscribed(channel, joined.standing, None);

@@ -23,6 +23,7 @@ impl World {
         if self.plan.changes && self.chance(3) {
             self.change_settings();
         }
+        self.change_order();
         if self.plan.states && self.chance(5) {
             self.put_state();
         }
@@ -143,7 +144,7 @@ impl World {
         let name = self.truth.channel_name(channel).clone();
         let (service, target) = (name.service(), Target::Channel(name));
         let command = ClientCommand { service, target, action: ClientAction::Disconnect };
-        let heads: Vec<u64> = (0..self.plan.channels).map(|c| self.truth.head(c)).collect();
+        let heads: Vec<u64> = (0..self.plan.channels).map(|c| self.truth.accepted(c)).collect();
         // Whom it means only the hubs know; a later command waits for no more than the first one.
         for client in &mut self.clients {
             client.expelled.get_or_insert((self.now, heads.clone()));
@@ -297,7 +298,7 @@ impl World {
         let list = self.chance(30);
         let channels = if list { self.some_channels(client) } else { vec![channel] };
         let names = self.names(&channels);
-        let with_heads = channels.iter().map(|channel| (*channel, self.truth.head(*channel)));
+        let with_heads = channels.iter().map(|channel| (*channel, self.truth.accepted(*channel)));
         let (channels, at) = (with_heads.collect(), self.now);
         let order = Order::Unsubscribe { channels, list, at };
         self.clients[client].orders.push_back((id, order));

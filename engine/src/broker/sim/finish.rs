@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::external::External;
 use super::world::World;
 use crate::telemetry::{Count, MessageError, Totals};
 
@@ -16,12 +17,15 @@ impl World {
     pub(super) fn run(&mut self) -> Tally {
         for step in 0..self.plan.steps {
             self.step();
-            if step == self.plan.steps / 2 && !self.plan.lossy {
+            let fails = self.external.as_ref().is_some_and(|external| external.fails);
+            if step == self.plan.steps / 2 && !(self.plan.lossy || fails) {
                 self.serve_the_willing();
             }
         }
         // A loss is noticed when the next frame comes: only then everything must be there.
         let lossy = std::mem::take(&mut self.plan.lossy);
+        self.set_degraded(false);
+        let lossy = lossy || self.external.as_mut().is_some_and(External::recover);
         self.settle(!lossy);
         // Clients that are still connected get what is published now. A shard takes the next
         // message once it has swept the one before.
@@ -38,7 +42,9 @@ impl World {
 
     /// Clients that read get everything while others are stuck, even a whole shard (invariant 6).
     fn serve_the_willing(&mut self) {
-        let stuck = self.chance(50).then(|| self.rng.usize(..self.plan.shards));
+        // What comes from outside waits for all shards that are to have it.
+        let may_stick = self.chance(50) && self.external.is_none();
+        let stuck = may_stick.then(|| self.rng.usize(..self.plan.shards));
         let willing: Vec<usize> = (0..self.clients.len())
             .filter(|client| self.clients[*client].reading && !self.clients[*client].gone)
             .filter(|client| Some(self.clients[*client].shard) != stuck)
@@ -100,6 +106,7 @@ impl World {
         let mut clients = self.clients.iter().zip(&self.sockets);
         let mut ports = self.ports.iter().flatten();
         !self.busy.contains(&true)
+            && self.external.as_ref().is_none_or(External::is_at_rest)
             && self.hubs.iter().all(|hub| hub.is_quiet())
             && lanes.all(|pair| pair.requests.is_empty() && pair.notices.is_empty())
             && ports.all(|port| port.key.is_none() || !(port.polled || port.shut || port.paused))
@@ -161,7 +168,8 @@ impl World {
         // An event of presence may go with its channel before anybody looks.
         let unseen = broadcasts.checked_sub(self.truth.total());
         let most = if self.plan.presence { self.truth.passed() } else { 0 };
-        assert!(unseen.is_some_and(|unseen| unseen <= most), "{broadcasts} broadcasts");
+        let is_all = self.plan.external || unseen.is_some_and(|unseen| unseen <= most);
+        assert!(is_all, "{broadcasts} broadcasts");
         let sum = |f: fn(&super::client::Client) -> u64| self.clients.iter().map(f).sum::<u64>();
         let missed = [Count::Missed, Count::Skipped, Count::Conflated];
         let missed = missed.iter().map(|what| totals.count(*what)).sum::<u64>();
@@ -228,6 +236,7 @@ impl World {
         if self.plan.states {
             tally.insert("states", sum(|client| client.states));
         }
+        self.tally_order(&mut tally, totals);
         if self.plan.histories {
             tally.insert("messages of history", sum(|client| client.histories));
         }

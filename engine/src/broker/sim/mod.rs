@@ -10,6 +10,7 @@ mod changes;
 mod client;
 mod deflating;
 mod event_reader;
+mod external;
 mod fairness;
 mod finish;
 mod history_clients;

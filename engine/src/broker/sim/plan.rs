@@ -9,6 +9,7 @@ use crate::broker::delivery::delivery_invariants::{ChainFault, SkipFault};
 use crate::broker::patterns::PatternFault;
 use crate::broker::recovery_faults::RecoveryFault;
 use crate::broker::turn_limits::TurnLimits;
+use crate::broker::upstream_faults::UpstreamFault;
 use crate::config::{Access, AuthMode, ClassRule, Config, Retention, Service, SlowPolicy};
 use crate::types::{ChannelPattern, Encoding, Epoch, Homes, ShardId};
 
@@ -37,6 +38,8 @@ pub(super) enum Sabotage {
     Contexts(ContextFault),
     /// Subscriptions do not go on where they are to.
     Recovery(RecoveryFault),
+    /// What an external order gives is not taken as it is.
+    Upstream(UpstreamFault),
 }
 
 #[derive(Clone, Debug)]
@@ -79,6 +82,8 @@ pub(super) struct Plan {
     pub(super) states: bool,
     /// Clients read logs by request.
     pub(super) histories: bool,
+    /// The order of channels is outside.
+    pub(super) external: bool,
     /// Some clients ask for Server-Sent Events.
     pub(super) streams: bool,
     pub(super) sealed: bool,
@@ -97,6 +102,9 @@ impl Plan {
         let hub = Hub::new(config, id, self.shards, self.capacity, seed);
         let homes = Homes::new([self.seed, 1], self.shards);
         let mut hub = hub.with_epoch(epoch).with_homes(homes);
+        if self.external {
+            hub.follow_an_order();
+        }
         hub.set_limits(self.bounds);
         if self.sabotage == Some(Sabotage::OpenGate) {
             hub.leave_gate_open();
@@ -121,6 +129,10 @@ impl Plan {
         }
         RecoveryFault::set(match self.sabotage {
             Some(Sabotage::Recovery(fault)) => Some(fault),
+            _ => None,
+        });
+        UpstreamFault::set(match self.sabotage {
+            Some(Sabotage::Upstream(fault)) => Some(fault),
             _ => None,
         });
         ContextFault::set(match self.sabotage {
@@ -184,6 +196,7 @@ impl Plan {
             returns: false,
             states: false,
             histories: false,
+            external: false,
             streams: (seed ^ seed >> 1) % 2 == 1,
             sealed: rng.bool(),
             deflating: 0,

@@ -17,7 +17,7 @@ impl World {
     pub(super) fn publish_with(&mut self, channel: usize, document: &str, key: Option<MessageKey>) {
         let name = self.truth.channel_name(channel).clone();
         let home = self.hubs[0].home_of(&name).index();
-        if !self.hubs[home].wants_input() {
+        if !self.hubs[home].wants_input() && self.external.is_none() {
             return;
         }
         let publication = Publication {
@@ -26,6 +26,9 @@ impl World {
             data: JsonObject::parse(document.as_bytes()).unwrap(),
             key,
         };
+        if self.external.is_some() {
+            return self.publish_outside(publication);
+        }
         self.begin_iteration(home);
         let seq = self.hubs[home].publish(&publication);
         self.refused += u64::from(seq.is_err());

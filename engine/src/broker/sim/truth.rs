@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::external::External;
 use super::plan::Plan;
 use crate::broker::Hub;
 use crate::config::{ChannelClass, SlowPolicy};
@@ -14,6 +15,8 @@ pub(super) struct Truth {
     pub(super) roomy: bool,
     /// Whether channels keep presence.
     pub(super) presence: bool,
+    /// The order of channels is outside: homes' logs hold a part of it.
+    pub(super) external: bool,
     /// Whether clients ask for the newest messages of keys.
     returns: bool,
     /// Positions that no message has.
@@ -42,11 +45,55 @@ impl Truth {
         };
         let policies = names.iter().map(policy).collect();
         let lives = vec![Vec::new(); channels];
-        Truth { roomy, presence, returns, passed: 0, changes, policies, services, names, lives }
+        let external = plan.external;
+        let mut truth = Truth {
+            roomy,
+            presence,
+            external,
+            returns,
+            passed: 0,
+            changes,
+            policies,
+            services,
+            names,
+            lives,
+        };
+        if external {
+            let order = External::new(plan);
+            truth.roomy &= !order.fails;
+            truth.begin_lives(order.epoch());
+        }
+        truth
+    }
+
+    /// All channels begin anew, in this epoch of an order outside.
+    pub(super) fn begin_lives(&mut self, epoch: Epoch) {
+        self.lives.iter_mut().for_each(|lives| lives.push((epoch, Vec::new())));
+    }
+
+    /// An order outside has given a message its place.
+    pub(super) fn append(&mut self, channel: usize, frame: Rc<Frame>) {
+        let frames = &mut self.lives[channel].last_mut().unwrap().1;
+        let passed = frame.seq.0 as usize - frames.len() - 1;
+        frames.extend((0..passed).map(|_| blank()));
+        frames.push(frame);
+    }
+
+    /// The place of a channel among all.
+    pub(super) fn place(&self, name: &ChannelName) -> usize {
+        self.names.iter().position(|known| known == name).expect("a channel of ours")
+    }
+
+    /// Position of the newest message that the channel's home has, as publishers know.
+    pub(super) fn accepted(&self, channel: usize) -> u64 {
+        if self.external { 0 } else { self.head(channel) }
     }
 
     /// Copies what the homes have encoded since the last call.
     pub(super) fn observe(&mut self, hubs: &[Hub]) {
+        if self.external {
+            return;
+        }
         for (name, lives) in self.names.iter().zip(&mut self.lives) {
             let hub = &hubs[hubs[0].home_of(name).index()];
             let Some(log) = hub.log(name) else { continue };
@@ -57,7 +104,6 @@ impl Truth {
             // A channel with events of the server's own alone is forgotten, and begins beyond.
             let passed = log.first().0.saturating_sub(frames.len() as u64 + 1);
             if self.presence && passed > 0 {
-                let blank = || Rc::new(Frame::new(Box::default(), Seq(0), Time(0), 0));
                 frames.extend((0..passed).map(|_| blank()));
                 self.passed += passed;
             }
@@ -180,6 +226,9 @@ impl Truth {
                 for seq in from..=to {
                     let (these, newer) = frames.split_at(seq as usize);
                     let key = these[seq as usize - 1].key();
+                    if these[seq as usize - 1].seq == Seq(0) {
+                        continue;
+                    }
                     let is_replaced = key.is_some() && newer.iter().any(|f| f.key() == key);
                     assert!(is_replaced, "{seq} of {channel} is the newest of its key");
                 }
@@ -198,6 +247,11 @@ impl Truth {
         let all = self.lives.iter().flatten().map(|(_, frames)| frames.len() as u64);
         all.sum::<u64>() - self.passed
     }
+}
+
+/// In the place of a position that no message has.
+fn blank() -> Rc<Frame> {
+    Rc::new(Frame::new(Box::default(), Seq(0), Time(0), 0))
 }
 
 /// The request that an answer is about.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Client;
+use super::external::External;
 use super::net::{Pair, Port, SimLanes, SimSink, Socket};
 use super::plan::{Plan, Sabotage};
 use super::truth::Truth;
@@ -28,6 +29,8 @@ pub(super) struct World {
     pub(super) sockets: Vec<Socket>,
     pub(super) clients: Vec<Client>,
     pub(super) truth: Truth,
+    /// The order of channels, where it is outside.
+    pub(super) external: Option<External>,
     /// The positions of channels' states.
     pub(super) states: HashMap<usize, u64>,
     /// Tokens being verified, by shard: turns until the answer, and the connection.
@@ -71,6 +74,7 @@ impl World {
             clients: Vec::new(),
             verdicts: vec![Vec::new(); plan.shards],
             truth: Truth::new(&plan),
+            external: plan.external.then(|| External::new(&plan)),
             states: HashMap::new(),
             refused: 0,
             lost: 0,
@@ -177,6 +181,7 @@ impl World {
         }
         self.verify(shard);
         self.take_lanes(shard, all);
+        self.take_feed(shard, all);
         self.truth.observe(&self.hubs);
         self.transmit(shard);
         // What waited for earlier requests was handled, too.
@@ -214,6 +219,7 @@ impl World {
             self.note(|| format!("shard {shard}: {effect:?}"));
             self.apply(shard, effect);
         }
+        self.take_questions(shard);
     }
 
     fn port(&mut self, shard: usize, key: ConnectionKey) -> &mut Port {

@@ -37,7 +37,7 @@ fn timestamp(cache: &mut TimestampCache, unix_us: i64) -> String {
 #[test]
 fn a_broadcast_has_ten_keys_in_order() {
     let publication = publication("workflow:abc123", "workflow.started", r#"{"a":[1]}"#);
-    let bytes = Encoder::default().broadcast(STAMP, &publication, Seq(42));
+    let bytes = Encoder::default().broadcast(STAMP, &publication, Seq(42), None);
     assert_eq!(
         payload(&bytes),
         r#"{"id":"ffffffff-ffff-4fff-bfff-ffffffffffff","correlation_id":null,"type":"event","#
@@ -52,7 +52,7 @@ fn a_broadcast_has_ten_keys_in_order() {
 fn a_key_is_the_last_member_of_a_broadcast() {
     let key = Some(MessageKey::parse("pump \"7\"").unwrap());
     let publication = Publication { key, ..publication("c", "e", "{}") };
-    let bytes = Encoder::default().broadcast(STAMP, &publication, Seq(42));
+    let bytes = Encoder::default().broadcast(STAMP, &publication, Seq(42), None);
     assert!(payload(&bytes).ends_with(r#","error_message":null,"seq":42,"key":"pump \"7\""}"#));
 }
 
@@ -87,7 +87,7 @@ fn an_error_names_its_code_and_message() {
 #[test]
 fn only_what_json_demands_is_escaped() {
     let publication = publication("ü\"\\/\u{2028}😀", "é", r#"{"raw":"\u00fc ü"}"#);
-    let bytes = Encoder::default().broadcast(STAMP, &publication, Seq(1));
+    let bytes = Encoder::default().broadcast(STAMP, &publication, Seq(1), None);
     let text = payload(&bytes);
     assert!(text.contains("\"room\":\"ü\\\"\\\\/\u{2028}😀\""), "{text}");
     assert!(text.contains(r#""data":{"raw":"\u00fc ü"}"#), "data goes on as it was written");
@@ -97,7 +97,8 @@ fn only_what_json_demands_is_escaped() {
 fn large_broadcasts_carry_long_headers() {
     for size in [10, 65_000, 65_300, 70_000] {
         let data = format!("{{\"x\":\"{}\"}}", "y".repeat(size));
-        let bytes = Encoder::default().broadcast(STAMP, &publication("c", "e", &data), Seq(1));
+        let bytes =
+            Encoder::default().broadcast(STAMP, &publication("c", "e", &data), Seq(1), None);
         assert!(payload(&bytes).contains(&data));
     }
 }

@@ -146,7 +146,7 @@ impl Stream {
             let results = submit(&self.selected, messages).await;
             let results = results.unwrap_or_else(|error| vec![Err(error); tried]);
             left.clear();
-            let (mut over_limit, mut draining) = (None, false);
+            let (mut over_limit, mut ending) = (None, None);
             for (place, result) in places.into_iter().zip(results) {
                 match result {
                     Ok(Accepted { duplicate: true, .. }) => self.progress.duplicates += 1,
@@ -154,7 +154,8 @@ impl Stream {
                     // A retry is useless.
                     Err(PublishError::ChannelLimit) => over_limit = over_limit.or(Some(place)),
                     Err(error) => {
-                        draining |= error == PublishError::Closed;
+                        // Those are tried again that found no room.
+                        ending = ending.or((error != PublishError::Saturated).then_some(error));
                         left.push(place);
                     }
                 }
@@ -166,8 +167,8 @@ impl Stream {
             }
             let end = fault.as_ref().map_or(lines.len(), |(place, _)| *place);
             self.progress.lines = first - 1 + left.first().copied().unwrap_or(end) as u64;
-            if draining {
-                return Err(ApiError::draining());
+            if let Some(error) = ending {
+                return Err(ApiError::refused(error, ""));
             }
             if left.is_empty() {
                 return fault.map_or(Ok(()), |(_, error)| Err(error));

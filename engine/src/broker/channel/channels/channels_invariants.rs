@@ -70,12 +70,15 @@ impl Channels {
                 let told = interest.is_told_of_it();
                 assert!(level || told || interest.behind, "a shard is owed and not listed");
             }
-            let open = channel.log.head().0 + 1 - channel.needed_from().0;
+            let open = channel.log.unread(channel.needed_from()).0 as u64;
             // A shard that has left may be invited from where it was.
             let is_back = home.interests().iter().any(|interest| interest.invited.is_some());
-            let is_bounded = open <= cx.limits.channel_frames || is_back;
+            // An answer of an external order comes whole, and a message with the gap before it.
+            let kept = channel.class.retention.frames as u64;
+            let whole = channel.upstream.as_ref().map_or(0, |_| kept + 1);
+            let is_bounded = open <= cx.limits.channel_frames + whole || is_back;
             assert!(is_bounded, "{open} frames not swept");
-            let most = channel.class.retention.frames as u64 + cx.limits.channel_frames;
+            let most = kept + cx.limits.channel_frames + whole;
             assert!(channel.log.len() as u64 <= most + 1, "{} frames", channel.log.len());
         }
         self.unpublished.check(&makers);
@@ -104,6 +107,20 @@ impl Channels {
             followed += usize::from(since.is_some_and(Since::follows));
         }
         assert!(followed <= 1, "{connection} follows {followed} contexts");
+    }
+
+    /// Whether an answer of the external order is waited for, or must be asked for.
+    pub(in crate::broker) fn awaits_upstream(&self) -> bool {
+        let all = (0..self.table.slots()).filter_map(|slot| self.table.at(slot));
+        all.into_iter().any(|(_, channel)| {
+            if let Role::Replica(replica) = &channel.role {
+                return replica.state() == ReplicaState::Absent && !channel.live.is_empty();
+            }
+            channel.upstream.as_ref().is_some_and(|upstream| {
+                let must_follow = !upstream.is_followed() && !channel.is_unheard_everywhere();
+                upstream.is_asking() || must_follow
+            })
+        })
     }
 
     /// The saboteur of the simulation: channels that wait are never swept.

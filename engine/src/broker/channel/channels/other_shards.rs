@@ -5,28 +5,25 @@ use crate::broker::channel::replica::{Readiness, Replica, ReplicaState};
 use crate::broker::channel::subscription_start::Start;
 use crate::broker::channel::unpublished::Maker;
 use crate::broker::context::Context;
-use crate::broker::shard_messages::{Joined, Lanes, Notice, Request, Wanted};
+use crate::broker::shard_messages::{JoinRequest, Joined, Lanes, Notice, Request, Wanted};
 use crate::shared_frame::Frame;
 use crate::types::{AddressGroup, ChannelIndex, ChannelName, JoinToken, OperationId, Seq, ShardId};
 
 impl Channels {
-    /// Takes in a shard with subscribers, and answers it.
+    /// Takes in a shard with subscribers, and answers it; later, where an external order must be
+    /// asked first.
     pub(in crate::broker) fn handle_join(
         &mut self,
         cx: &mut Context,
-        from: ShardId,
         name: &ChannelName,
-        (channel, token): (ChannelIndex, JoinToken),
-        wanted: Wanted,
+        join: JoinRequest,
         address: Option<AddressGroup>,
-    ) -> Notice {
+    ) -> Option<Notice> {
         let maker = address.map(|address| Maker { connection: None, address });
         match self.find_or_add(cx, name, maker) {
-            Ok(index) => {
-                let (channel, key) = (&mut self.table[index], (channel, token));
-                Exchange::add_shard(cx, channel, from, key, wanted)
-            }
-            Err(why) => Notice::JoinRefused { channel, token, why },
+            Ok(index) if self.must_wait_to_join(index, join) => None,
+            Ok(index) => Some(Exchange::add_shard(cx, &mut self.table[index], join)),
+            Err(why) => Some(join.refused(why)),
         }
     }
 
@@ -126,6 +123,8 @@ impl Channels {
         }
         Exchange::join(cx, &mut self.table, &mut self.retention, index, joined);
         self.mark_dirty(cx, index);
+        // Another epoch may have had it joined for nobody.
+        self.note_left(index);
         self.table[index].replica_mut().take_waiting()
     }
 
@@ -157,7 +156,7 @@ impl Channels {
     pub(in crate::broker) fn prepare(&mut self, index: ChannelIndex, start: Start) -> Readiness {
         let channel = &mut self.table[index];
         match &mut channel.role {
-            Role::Home(_) => Readiness::Live,
+            Role::Home(_) => self.prepare_home(index, start),
             Role::Replica(replica) => {
                 replica.prepare(&channel.log, channel.live.delivered(), start)
             }
@@ -171,13 +170,18 @@ impl Channels {
         let first = channel.log.first();
         match &channel.role {
             Role::Home(_) => first,
+            Role::Replica(_) if channel.log.is_sparse() => first,
             Role::Replica(replica) => first.min(replica.floor()),
         }
     }
 
     /// An operation waits for the answer to a join.
     pub(in crate::broker) fn wait(&mut self, index: ChannelIndex, operation: OperationId) {
-        self.table[index].replica_mut().wait(operation);
+        let channel = &mut self.table[index];
+        match &mut channel.upstream {
+            Some(upstream) => upstream.wait(operation),
+            None => channel.replica_mut().wait(operation),
+        }
     }
 
     /// Begins a join. Returns the home if it is to be listed for a request.
@@ -187,6 +191,10 @@ impl Channels {
         token: JoinToken,
     ) -> Option<ShardId> {
         let channel = &mut self.table[index];
+        if channel.upstream.is_some() {
+            self.upstream.ask(index);
+            return None;
+        }
         let head = channel.log.head();
         let replica = channel.replica_mut();
         replica.begin_join(token, head).then_some(replica.home)

@@ -37,7 +37,7 @@ impl Channels {
     ) {
         let seq = self.table[index].log.head().next();
         let stamp = cx.stamp();
-        let bytes = cx.encoder.broadcast(stamp, event, seq);
+        let bytes = cx.encoder.broadcast(stamp, event, seq, None);
         self.broadcast_event(cx, index, bytes);
     }
 

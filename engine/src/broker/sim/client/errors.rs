@@ -22,6 +22,8 @@ impl Client {
                     | "UNKNOWN_REQUEST"
                     | "AUTH_FAILED"
                     | "FORBIDDEN"
+                    | "UNAVAILABLE"
+                    | "UNKNOWN_OUTCOME"
             ),
             "{value}"
         );

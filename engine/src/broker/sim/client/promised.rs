@@ -36,6 +36,24 @@ impl Client {
         self.may_lack || !newest || belief.next.unwrap_or(belief.latest) > head
     }
 
+    /// One of its own messages has a position.
+    pub(super) fn is_published(&mut self, value: &Value, truth: &Truth) {
+        let data = &value["data"];
+        let channel = truth.channel(self.service, data["channel"].as_str().unwrap());
+        let position = (data["epoch"].as_str().unwrap().to_owned(), data["seq"].as_u64().unwrap());
+        if truth.external {
+            self.acknowledged.insert(channel, position);
+        }
+    }
+
+    /// The newest position of its own messages in a channel, in the life that it knows of that.
+    pub(super) fn acknowledged_in(&self, channel: usize, truth: &Truth) -> u64 {
+        let of = self.acknowledged.get(&channel);
+        let life = self.beliefs.get(&channel).and_then(|belief| belief.life());
+        let same = of.filter(|(epoch, _)| life == Some(truth.life(channel, epoch)));
+        same.map_or(0, |(_, seq)| *seq)
+    }
+
     /// Whether it has everything that it was promised, and every answer.
     pub(in crate::broker::sim) fn is_level(&self, truth: &Truth) -> bool {
         let level = (0..truth.channels()).all(|channel| self.has_all(channel, truth));

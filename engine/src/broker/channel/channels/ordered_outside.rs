@@ -1,0 +1,281 @@
+//! Channels whose messages get their order outside: what their homes ask of it, and are told.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Call, Channel, Channels, Exchange};
+use crate::broker::channel::Start;
+use crate::broker::channel::replica::Readiness;
+use crate::broker::channel::upstream::{Need, Waiting};
+use crate::broker::context::Context;
+use crate::broker::shard_messages::{JoinRequest, Notice};
+#[cfg(test)]
+use crate::broker::upstream_faults::UpstreamFault;
+use crate::broker::upstream_messages::{Older, UpstreamRequest};
+use crate::config::Followed;
+use crate::limits::INTEREST_LINGER;
+use crate::shared_frame::Frame;
+use crate::types::{ChannelIndex, ChannelName, JoinToken, Seq, Sequenced, ShardId};
+use crate::wire::encoder::Stamp;
+
+/// What the external order is to be asked, in this order.
+#[derive(Debug, Default)]
+pub(super) struct UpstreamQuestions(VecDeque<Question>);
+
+#[derive(Debug)]
+enum Question {
+    Follow(ChannelIndex),
+    Unfollow(ChannelName),
+}
+
+impl UpstreamQuestions {
+    /// The question of this channel is to be asked.
+    pub(super) fn ask(&mut self, index: ChannelIndex) {
+        self.0.push_back(Question::Follow(index));
+    }
+}
+
+/// Who goes on once the external order has answered, or has not.
+#[derive(Debug)]
+pub(crate) struct UpstreamAnswer {
+    pub(in crate::broker) waiting: Waiting,
+    /// Whether everything comes that is published.
+    pub(in crate::broker) is_followed: bool,
+}
+
+impl Channels {
+    /// The next thing to ask the external order.
+    pub(in crate::broker) fn next_upstream_request(
+        &mut self,
+        cx: &Context,
+    ) -> Option<UpstreamRequest> {
+        loop {
+            let index = match self.upstream.0.pop_front()? {
+                Question::Unfollow(name) => return Some(UpstreamRequest::Unfollow { name }),
+                Question::Follow(index) => index,
+            };
+            if self.table.get(index).is_none() {
+                continue;
+            }
+            let channel = &mut self.table[index];
+            let asked = channel.upstream.as_mut().and_then(|upstream| upstream.ask(cx.time()));
+            let Some((token, lack)) = asked else { continue };
+            let kept = &channel.class.retention;
+            let (since, last) = (lack.since, lack.last);
+            let wanted = Older { since, last, messages: kept.frames, bytes: kept.bytes };
+            let name = channel.name.clone();
+            return Some(UpstreamRequest::Follow { channel: index, token, name, wanted });
+        }
+    }
+
+    /// What a subscriber that begins there needs of a channel homed here.
+    pub(super) fn prepare_home(&mut self, index: ChannelIndex, start: Start) -> Readiness {
+        let Channel { log, class, upstream, .. } = &mut self.table[index];
+        let need = Need::of(start, log);
+        upstream.as_mut().map_or(Readiness::Live, |upstream| upstream.prepare(log, class, need))
+    }
+
+    /// Whether another shard is answered later: the external order must be asked first.
+    pub(super) fn must_wait_to_join(&mut self, index: ChannelIndex, join: JoinRequest) -> bool {
+        let Channel { log, class, upstream, .. } = &mut self.table[index];
+        let Some(upstream) = upstream else { return false };
+        let wanted = join.wanted;
+        let need = Need::of_join(wanted.since, wanted.last, wanted.latest);
+        let readiness = upstream.prepare(log, class, need);
+        if readiness == Readiness::Live {
+            return false;
+        }
+        upstream.wait_to_join(join);
+        if readiness == Readiness::MustJoin {
+            self.upstream.ask(index);
+        }
+        true
+    }
+
+    /// A shard that has waited joins now. Returns the answer.
+    pub(in crate::broker) fn join_after_waiting(
+        &mut self,
+        cx: &mut Context,
+        index: ChannelIndex,
+        join: JoinRequest,
+    ) -> (ShardId, Notice) {
+        (join.from, Exchange::add_shard(cx, &mut self.table[index], join))
+    }
+
+    /// The channel that a message is for, if its home waits for what is published there.
+    pub(in crate::broker) fn followed(&self, name: &ChannelName) -> Option<ChannelIndex> {
+        let index = self.table.find(name)?;
+        let upstream = self.table[index].upstream.as_ref();
+        upstream.is_some_and(|upstream| upstream.is_followed()).then_some(index)
+    }
+
+    /// Logs a message that the external order has given its place; in front of it a gap, where
+    /// something is missing. Returns `false` if it was there already.
+    pub(in crate::broker) fn take_sequenced(
+        &mut self,
+        cx: &mut Context,
+        index: ChannelIndex,
+        message: &Sequenced,
+    ) -> bool {
+        let head = self.table[index].log.head();
+        if message.seq <= head {
+            return false;
+        }
+        self.keep(index);
+        let is_hole = message.prev > head && message.prev < message.seq;
+        #[cfg(test)]
+        let is_hole = is_hole && !UpstreamFault::SilentHole.is_present();
+        if is_hole {
+            self.pass_over(cx, index, message.prev);
+        }
+        let channel = &mut self.table[index];
+        let bytes = encode(cx, message);
+        let class = channel.classify(&mut cx.recorder);
+        cx.recorder.published_to(class, index.slot());
+        let key = message.publication.key.clone();
+        let frame = self.contexts.frame(cx, channel, (bytes, key), message.seq);
+        let frame = Rc::new(frame.spanning(channel.log.head().next()));
+        channel.used_at = cx.time();
+        self.statuses.remember(channel, &frame);
+        self.broadcast(cx, index, frame);
+        true
+    }
+
+    /// Logs a gap up to a position.
+    fn pass_over(&mut self, cx: &mut Context, index: ChannelIndex, to: Seq) {
+        Exchange::append_gap(cx, &mut self.table, &mut self.retention, index, to);
+        self.exchange.mark_unsent(&mut self.table[index], index);
+        self.mark_dirty(cx, index);
+    }
+
+    /// The external order has answered that a channel is followed. Returns who has waited for it.
+    pub(in crate::broker) fn take_followed(
+        &mut self,
+        cx: &mut Context,
+        index: ChannelIndex,
+        token: JoinToken,
+        Followed { head, after, messages, .. }: Followed,
+    ) -> Option<UpstreamAnswer> {
+        self.upstream_awaiting(index, token)?;
+        if head > Seq(0) {
+            self.keep(index);
+        }
+        // A hole that no subscriber has seen is no gap: the log begins anew behind it.
+        let channel = &self.table[index];
+        if after > channel.log.head() && channel.live.is_empty() && channel.shards() == 1 {
+            let begin = (cx.epoch, after);
+            Exchange::begin_at(cx, &mut self.table, &mut self.retention, index, begin);
+        }
+        let known = self.table[index].log.head();
+        let count = messages.len();
+        let (older, newer): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|message| message.seq <= known);
+        let mut prev = after;
+        let frame = |message: &Sequenced| {
+            let bytes = encode(cx, message);
+            let key = message.publication.key.clone();
+            let frame = Frame::with_key(bytes, key, message.seq, cx.time(), 0);
+            Rc::new(frame.spanning(std::mem::replace(&mut prev, message.seq).next()))
+        };
+        let older: Vec<Rc<Frame>> = older.iter().map(frame).collect();
+        self.retention.prepend(cx, &mut self.table, index, &older);
+        #[cfg(test)]
+        let newer = if UpstreamFault::HalfAnswer.is_present() { Vec::new() } else { newer };
+        for message in &newer {
+            self.take_sequenced(cx, index, message);
+        }
+        if self.table[index].log.head() < head {
+            self.pass_over(cx, index, head);
+        }
+        let channel = &mut self.table[index];
+        channel.used_at = cx.time();
+        self.retention.skip_unheard(cx, channel);
+        let waiting = channel.upstream.as_mut()?.answered(after, count);
+        self.note_left(index);
+        Some(UpstreamAnswer { waiting, is_followed: true })
+    }
+
+    /// The external order does not answer, or cannot: nobody waits any longer.
+    pub(in crate::broker) fn give_up_following(
+        &mut self,
+        index: ChannelIndex,
+        token: Option<JoinToken>,
+    ) -> Option<UpstreamAnswer> {
+        match token {
+            Some(token) => self.upstream_awaiting(index, token)?,
+            None => _ = self.table.get(index)?,
+        }
+        let channel = &mut self.table[index];
+        let upstream = channel.upstream.as_mut()?;
+        let (waiting, is_followed) = (upstream.unanswered(), upstream.is_followed());
+        if !is_followed {
+            // It may follow the channel yet.
+            self.upstream.0.push_back(Question::Unfollow(channel.name.clone()));
+        }
+        self.note_left(index);
+        Some(UpstreamAnswer { waiting, is_followed })
+    }
+
+    /// Whether the external order's answer is the one that a channel waits for.
+    fn upstream_awaiting(&self, index: ChannelIndex, token: JoinToken) -> Option<()> {
+        let upstream = self.table.get(index)?.upstream.as_ref()?;
+        upstream.awaits(token).then_some(())
+    }
+
+    /// A forgotten channel is followed no more.
+    pub(super) fn unfollow(&mut self, channel: Channel) {
+        if channel.upstream.is_some_and(|upstream| upstream.is_followed()) {
+            self.upstream.0.push_back(Question::Unfollow(channel.name));
+        }
+    }
+
+    /// Ends the interest in a channel that was without subscribers for a while, or asks again for
+    /// one that has some.
+    pub(super) fn tend_upstream(
+        &mut self,
+        cx: &Context,
+        index: ChannelIndex,
+        unused: Duration,
+    ) -> Option<Call> {
+        let channel = &mut self.table[index];
+        let is_unheard = channel.is_unheard_everywhere();
+        let upstream = channel.upstream.as_mut()?;
+        if upstream.is_late(cx.time()) {
+            return Some(Call::GiveUp(index));
+        }
+        if is_unheard
+            && !upstream.is_asking()
+            && upstream.is_followed()
+            && unused >= INTEREST_LINGER
+        {
+            upstream.unfollow();
+            self.upstream.0.push_back(Question::Unfollow(channel.name.clone()));
+            // It says nothing any more about what was published last.
+            self.statuses.forget_event(&mut self.table[index]);
+        } else if !is_unheard && upstream.must_follow() {
+            self.upstream.ask(index);
+        }
+        None
+    }
+
+    /// A client of this shard was told that its own message has this position: it is to have it
+    /// before it leaves.
+    pub(in crate::broker) fn acknowledge(&mut self, name: &ChannelName, seq: Seq) {
+        if let Some(index) = self.table.find(name) {
+            let acknowledged = &mut self.table[index].acknowledged;
+            *acknowledged = seq.max(*acknowledged);
+        }
+    }
+
+    /// The newest position that a client of this shard was told for a message of its own.
+    pub(in crate::broker) fn acknowledged(&self, index: ChannelIndex) -> Seq {
+        self.table[index].acknowledged
+    }
+}
+
+fn encode(cx: &mut Context, message: &Sequenced) -> Box<[u8]> {
+    let Sequenced { publication, seq, prev, id, unix_us } = message;
+    let prev = (prev.next() != *seq).then_some(*prev);
+    cx.encoder.broadcast(Stamp { id: *id, unix_us: *unix_us }, publication, *seq, prev)
+}

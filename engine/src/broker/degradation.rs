@@ -1,0 +1,34 @@
+//! Clients are told when nothing can be published for a while, and when it can be again: those who
+//! are there a part at a time, those who come with their welcome.
+
+use super::core::Core;
+use super::session::Sessions;
+use super::timers::ROUND;
+
+/// Who has been told of the last change.
+#[derive(Debug, Default)]
+pub(super) struct Degradation {
+    /// Ticks in which some are still to be told.
+    ticks: usize,
+}
+
+impl Degradation {
+    /// Whether publications can be ordered has changed: everybody is told within a round.
+    pub(super) fn begin(&mut self) {
+        self.ticks = ROUND;
+    }
+
+    /// A tick: tells this one's part of the connections.
+    pub(super) fn go_on(&mut self, core: &mut Core, sessions: &Sessions) {
+        if self.ticks == 0 {
+            return;
+        }
+        self.ticks -= 1;
+        for index in core.cx.timers.part(core.connections.slots()) {
+            let key = core.connections.key(index);
+            if core.connections.is_open(key) {
+                sessions.tell_availability(core, key);
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What the external order tells a shard, where channels get their messages' positions from one.
+
+use super::channel::{Start, UpstreamAnswer};
+use super::core::Core;
+use super::lifecycle::Parts;
+use super::session::tell_epoch;
+use super::upstream_messages::{UpstreamNotice, UpstreamRequest};
+use crate::config::{Followed, Unavailable};
+use crate::telemetry::Count;
+use crate::types::{ChannelIndex, ChannelRefusal, Epoch, JoinToken, Seq, Sequenced};
+
+impl Core {
+    /// Whether subscribers of a message's channel, or all of the shard's together, have kept up.
+    pub(super) fn has_room_for(&self, message: &Sequenced) -> bool {
+        let index = self.channels.followed(&message.publication.channel);
+        index.is_none_or(|index| self.channels.takes_events(&self.cx, index))
+    }
+
+    /// Takes the next message of a channel homed here, or gives it back: its subscribers, or all of
+    /// the shard's together, are too far behind for another one.
+    fn deliver(&mut self, message: Box<Sequenced>) -> Option<Box<Sequenced>> {
+        let Some(index) = self.channels.followed(&message.publication.channel) else {
+            self.cx.recorder.count(Count::UpstreamUnwanted, 1);
+            return None;
+        };
+        if !self.has_room_for(&message) {
+            return Some(message);
+        }
+        self.match_patterns(index);
+        if !self.channels.take_sequenced(&mut self.cx, index, &message) {
+            self.cx.recorder.count(Count::UpstreamRepeated, 1);
+        }
+        None
+    }
+
+    /// A member of a channel whose log is about to begin anew leaves it, and comes back.
+    fn leave_epoch(&mut self, connection: u32, index: ChannelIndex) {
+        if self.delivery.owes(connection, index) {
+            // What it is owed of other channels it reads for itself.
+            let key = self.connections.key(connection);
+            let next = self.channels.log(index).head().next();
+            self.recover(key, index, (next, Seq(0)));
+        }
+        if self.channels.unsubscribe(&self.cx, connection, index) {
+            self.delivery.leave(connection, index);
+        }
+    }
+
+    /// The next thing to ask the external order.
+    pub(super) fn poll_upstream(&mut self) -> Option<UpstreamRequest> {
+        let Core { cx, channels, .. } = self;
+        cx.poll_upstream().or_else(|| channels.next_upstream_request(cx))
+    }
+}
+
+impl Parts {
+    /// Takes what the external order tells, or gives a message back that there is no room for yet.
+    pub(super) fn handle_upstream(&mut self, notice: UpstreamNotice) -> Option<UpstreamNotice> {
+        match notice {
+            UpstreamNotice::Message(message) => {
+                return self.core.deliver(message).map(UpstreamNotice::Message);
+            }
+            UpstreamNotice::Published { id, seq } => {
+                self.sessions.handle_published(&mut self.core, id, seq);
+            }
+            UpstreamNotice::Followed { channel, token, followed: Ok(followed) } => {
+                self.followed(channel, token, followed);
+            }
+            UpstreamNotice::Followed { channel, token, followed: Err(Unavailable) } => {
+                self.not_followed(channel, Some(token));
+            }
+            UpstreamNotice::Read { id, page } => {
+                self.sessions.handle_read(&mut self.core, id, page);
+            }
+            UpstreamNotice::Epoch(epoch) => self.begin_epoch(epoch),
+            UpstreamNotice::Degraded(why) => self.degrade(why),
+        }
+        self.settle();
+        None
+    }
+
+    /// A channel is followed: who has waited for it goes on.
+    fn followed(&mut self, index: ChannelIndex, token: JoinToken, followed: Followed) {
+        let Core { cx, channels, .. } = &mut self.core;
+        if followed.epoch != cx.epoch {
+            // The answer to a question of an epoch that is over, or not begun here.
+            return self.not_followed(index, Some(token));
+        }
+        if let Some(answer) = channels.take_followed(cx, index, token, followed) {
+            self.go_on_following(index, answer);
+        }
+    }
+
+    /// The external order has not answered for a channel in time, or cannot.
+    pub(super) fn not_followed(&mut self, index: ChannelIndex, token: Option<JoinToken>) {
+        if let Some(answer) = self.core.channels.give_up_following(index, token) {
+            self.core.cx.recorder.count(Count::UpstreamUnanswered, 1);
+            self.go_on_following(index, answer);
+        }
+    }
+
+    /// Positions that the external order gave before are over. Subscribers go on at the beginning
+    /// of the new epoch, and are told.
+    fn begin_epoch(&mut self, epoch: Epoch) {
+        let core = &mut self.core;
+        if core.cx.epoch == epoch {
+            return;
+        }
+        core.cx.epoch = epoch;
+        for slot in 0..core.channels.slots() {
+            let Some(index) = core.channels.ordered_outside(slot) else { continue };
+            let members = core.channels.members(index);
+            members.iter().for_each(|member| core.leave_epoch(*member, index));
+            if core.channels.begin_epoch(&mut core.cx, index) {
+                core.links.join(&mut core.channels, index);
+            }
+            let name = core.channels.name(index).clone();
+            for member in &members {
+                let key = core.connections.key(*member);
+                core.enter(key, index);
+                tell_epoch(core, key, &name);
+            }
+            if !members.is_empty() {
+                core.links.prepare(&mut core.channels, index, Start::Live);
+            }
+        }
+    }
+
+    /// Whether publications can be ordered has changed.
+    fn degrade(&mut self, why: Option<&'static str>) {
+        if self.core.cx.degraded != why {
+            self.core.cx.degraded = why;
+            self.degradation.begin();
+        }
+    }
+
+    fn go_on_following(&mut self, index: ChannelIndex, answer: UpstreamAnswer) {
+        let UpstreamAnswer { waiting, is_followed } = answer;
+        let Core { cx, channels, links, .. } = &mut self.core;
+        for join in waiting.joins {
+            let (to, answer) = match is_followed {
+                true => channels.join_after_waiting(cx, index, join),
+                false => (join.from, join.refused(ChannelRefusal::Unavailable)),
+            };
+            links.answer(to, answer);
+        }
+        let joined = is_followed.then_some(()).ok_or(ChannelRefusal::Unavailable);
+        self.sessions.resume(&mut self.core, index, waiting.operations, joined);
+    }
+}

@@ -1,0 +1,300 @@
+//! A model of an order of channels outside: one stream for all of them, whose positions have holes
+//! in each; answers that come late, or not; epochs that end; times in which nothing can be
+//! published. What it has is the truth, whatever the hubs' logs hold.
+
+use std::collections::{HashSet, VecDeque};
+use std::rc::Rc;
+
+use super::finish::Tally;
+use super::plan::{Plan, Sabotage};
+use super::truth::Truth;
+use super::world::World;
+use super::{SEEDS, is_caught_in, run_all, seeds};
+use crate::broker::upstream_faults::UpstreamFault;
+use crate::broker::upstream_messages::{Older, UpstreamNotice, UpstreamRequest};
+use crate::config::{Followed, Unavailable};
+use crate::shared_frame::Frame;
+use crate::telemetry::{Count, Totals};
+use crate::types::{Epoch, Publication, PublishError, Seq, Sequenced, Time};
+use crate::wire::encoder::{Encoder, Stamp};
+
+/// The order, with one node: the hubs of a world.
+#[derive(Debug)]
+pub(super) struct External {
+    rng: fastrand::Rng,
+    epoch: Epoch,
+    /// The newest position of all channels.
+    seq: u64,
+    /// By channel, the messages of this epoch.
+    streams: Vec<Vec<Sequenced>>,
+    followed: HashSet<usize>,
+    /// Requests that were not handled yet, each with its shard.
+    open: VecDeque<(usize, UpstreamRequest)>,
+    /// Messages of followed channels that are not on their way to their homes yet.
+    live: VecDeque<(usize, Sequenced)>,
+    /// By shard, what is on its way.
+    feeds: Vec<VecDeque<UpstreamNotice>>,
+    degraded: bool,
+    /// Epochs end, and messages are gone before they were delivered.
+    pub(super) fails: bool,
+    epochs: u64,
+    unanswered: u64,
+}
+
+impl Plan {
+    pub(super) fn outside(seed: u64, sabotage: Option<Sabotage>) -> Plan {
+        let mut plan = Plan::new(seed, sabotage);
+        (plan.external, plan.streams) = (true, false);
+        plan
+    }
+}
+
+impl External {
+    pub(super) fn new(plan: &Plan) -> External {
+        External {
+            rng: fastrand::Rng::with_seed(plan.seed ^ 0xe47e),
+            epoch: Epoch(plan.seed + 1),
+            seq: 0,
+            streams: vec![Vec::new(); plan.channels],
+            followed: HashSet::new(),
+            open: VecDeque::new(),
+            live: VecDeque::new(),
+            feeds: (0..plan.shards).map(|_| VecDeque::new()).collect(),
+            degraded: false,
+            fails: plan.seed.is_multiple_of(4),
+            epochs: 0,
+            unanswered: 0,
+        }
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Whether nothing is on its way.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.open.is_empty() && self.live.is_empty() && self.feeds.iter().all(VecDeque::is_empty)
+    }
+
+    /// Nothing fails any more. Returns whether something has, so that what comes tells of it.
+    pub(super) fn recover(&mut self) -> bool {
+        std::mem::take(&mut self.fails)
+    }
+
+    /// Gives a publication its place.
+    fn append(&mut self, truth: &mut Truth, publication: Publication, unix_us: i64) -> Seq {
+        self.seq += self.rng.u64(1..=4);
+        let channel = truth.place(&publication.channel);
+        let seq = Seq(self.seq);
+        let prev = self.streams[channel].last().map_or(Seq(0), |last| last.seq);
+        let id = self.rng.u128(..).to_be_bytes();
+        let message = Sequenced { publication, seq, prev, id, unix_us };
+        truth.append(channel, encode(&message));
+        self.streams[channel].push(message.clone());
+        self.live.push_back((channel, message));
+        seq
+    }
+
+    fn handle(&mut self, truth: &mut Truth, shard: usize, request: UpstreamRequest, unix_us: i64) {
+        let fails = self.fails && self.rng.u8(..10) == 0;
+        let notice = match request {
+            UpstreamRequest::Publish { id, publication } => {
+                let lost = self.degraded && self.rng.bool();
+                let seq = match (self.degraded, lost) {
+                    (true, true) => Err(PublishError::Unavailable),
+                    (true, false) => {
+                        self.append(truth, *publication, unix_us);
+                        Err(PublishError::Unknown)
+                    }
+                    _ => Ok(self.append(truth, *publication, unix_us)),
+                };
+                UpstreamNotice::Published { id, seq }
+            }
+            UpstreamRequest::Follow { .. } if fails && self.rng.u8(..4) == 0 => {
+                self.unanswered += 1;
+                return;
+            }
+            UpstreamRequest::Follow { channel, token, .. } if fails => {
+                let followed = Err(Unavailable);
+                UpstreamNotice::Followed { channel, token, followed }
+            }
+            UpstreamRequest::Follow { channel: index, token, name, wanted } => {
+                let channel = truth.place(&name);
+                self.followed.insert(channel);
+                let followed = Ok(self.follow(channel, wanted));
+                UpstreamNotice::Followed { channel: index, token, followed }
+            }
+            UpstreamRequest::Unfollow { name } => {
+                self.followed.remove(&truth.place(&name));
+                return;
+            }
+            UpstreamRequest::Read { .. } => unreachable!("nobody asks for history here"),
+        };
+        self.feeds[shard].push_back(notice);
+    }
+
+    fn follow(&mut self, channel: usize, wanted: Older) -> Followed {
+        let stream = &self.streams[channel];
+        let head = stream.last().map_or(Seq(0), |last| last.seq);
+        let behind = |since: Seq| stream.partition_point(|message| message.seq <= since);
+        let last = stream.len().saturating_sub(wanted.last);
+        let first = wanted.since.map_or(stream.len(), behind).min(last);
+        let mut first = first.max(stream.len().saturating_sub(wanted.messages));
+        let bytes = |m: &Sequenced| m.publication.data.as_str().len();
+        while stream[first..].iter().map(bytes).sum::<usize>() > wanted.bytes {
+            first += 1;
+        }
+        let messages = stream[first..].to_vec();
+        let after = messages.first().map_or(head, |first| first.prev);
+        Followed { epoch: self.epoch, head, after, messages }
+    }
+
+    /// A while passes: some of what is open goes on, or `all` of it.
+    fn go_on(&mut self, truth: &mut Truth, homes: &[usize], unix_us: i64, all: bool) {
+        let some = |rng: &mut fastrand::Rng, len: usize| if all { len } else { rng.usize(..=len) };
+        for _ in 0..some(&mut self.rng, self.open.len()) {
+            let Some((shard, request)) = self.open.pop_front() else { break };
+            self.handle(truth, shard, request, unix_us);
+        }
+        for _ in 0..some(&mut self.rng, self.live.len()) {
+            let Some((channel, message)) = self.live.pop_front() else { break };
+            let is_gone = self.fails && self.rng.u8(..30) == 0;
+            if self.followed.contains(&channel) && !is_gone {
+                let message = UpstreamNotice::Message(Box::new(message.clone()));
+                // Doubled, now and then.
+                if self.rng.u8(..20) == 0 {
+                    self.feeds[homes[channel]].push_back(copy(&message));
+                }
+                self.feeds[homes[channel]].push_back(message);
+            }
+        }
+    }
+
+    fn begin_epoch(&mut self, truth: &mut Truth) {
+        self.epoch = Epoch(self.epoch.0 + 1_000_000);
+        self.epochs += 1;
+        self.seq = 0;
+        self.streams.iter_mut().for_each(Vec::clear);
+        self.live.clear();
+        self.followed.clear();
+        truth.begin_lives(self.epoch);
+        self.tell(UpstreamNotice::Epoch);
+    }
+
+    fn tell(&mut self, notice: impl Fn(Epoch) -> UpstreamNotice) {
+        let epoch = self.epoch;
+        self.feeds.iter_mut().for_each(|feed| feed.push_back(notice(epoch)));
+    }
+}
+
+fn copy(notice: &UpstreamNotice) -> UpstreamNotice {
+    match notice {
+        UpstreamNotice::Message(message) => UpstreamNotice::Message(message.clone()),
+        _ => unreachable!("messages alone are doubled"),
+    }
+}
+
+/// What subscribers get of a message.
+fn encode(message: &Sequenced) -> Rc<Frame> {
+    let Sequenced { publication, seq, prev, id, unix_us } = message;
+    let stamp = Stamp { id: *id, unix_us: *unix_us };
+    let prev = (prev.next() != *seq).then_some(*prev);
+    let bytes = Encoder::default().broadcast(stamp, publication, *seq, prev);
+    Rc::new(Frame::with_key(bytes, publication.key.clone(), *seq, Time(0), 0))
+}
+
+impl World {
+    /// Publishes by another engine of the same order.
+    pub(super) fn publish_outside(&mut self, publication: Publication) {
+        let unix_us = self.now().unix_us;
+        let Some(external) = &mut self.external else { return };
+        let seq = external.append(&mut self.truth, publication, unix_us);
+        self.note(|| format!("published outside: {seq}"));
+    }
+
+    /// The order goes on, and a shard is told some of what waits for it.
+    pub(super) fn take_feed(&mut self, shard: usize, all: bool) {
+        let unix_us = self.now().unix_us;
+        let home = |channel| self.hubs[0].home_of(self.truth.channel_name(channel)).index();
+        let homes: Vec<usize> = (0..self.plan.channels).map(home).collect();
+        let Some(external) = &mut self.external else { return };
+        external.go_on(&mut self.truth, &homes, unix_us, all);
+        let most = if all { usize::MAX } else { external.rng.usize(..8) };
+        for _ in 0..most {
+            let hub = &mut self.hubs[shard];
+            if !hub.wants_input() {
+                return;
+            }
+            let Some(notice) = external.feeds[shard].pop_front() else { return };
+            if let Some(notice) = hub.handle_upstream(notice) {
+                assert!(!hub.has_room_for(&notice), "there is room for it");
+                external.feeds[shard].push_front(notice);
+                return;
+            }
+        }
+    }
+
+    /// What a hub asks of the order is open.
+    pub(super) fn take_questions(&mut self, shard: usize) {
+        while let Some(request) = self.hubs[shard].poll_upstream() {
+            self.note(|| format!("shard {shard} asks {request:?}"));
+            let external = self.external.as_mut().expect("nobody is asked in other worlds");
+            external.open.push_back((shard, request));
+        }
+    }
+
+    /// Something happens to the order.
+    pub(super) fn change_order(&mut self) {
+        let Some(external) = &mut self.external else { return };
+        match external.rng.u8(..60) {
+            0 if external.fails => {
+                external.begin_epoch(&mut self.truth);
+                self.note(|| "another epoch".into());
+            }
+            1..4 => self.set_degraded(true),
+            4..12 => self.set_degraded(false),
+            _ => {}
+        }
+    }
+
+    /// What was met of the order.
+    pub(super) fn tally_order(&self, tally: &mut Tally, totals: &Totals) {
+        use Count::{UpstreamRepeated, UpstreamUnwanted};
+        let Some(external) = &self.external else { return };
+        let counts = [UpstreamRepeated, UpstreamUnwanted];
+        tally.extend(counts.map(|what| (what.label(), totals.count(what))));
+        tally.insert("epochs", external.epochs);
+        tally.insert("unanswered", external.unanswered);
+        tally.insert("degraded", self.clients.iter().map(|client| client.degraded).sum());
+    }
+
+    /// Whether anything can be published.
+    pub(super) fn set_degraded(&mut self, degraded: bool) {
+        let Some(external) = &mut self.external else { return };
+        if std::mem::replace(&mut external.degraded, degraded) != degraded {
+            external.tell(|_| UpstreamNotice::Degraded(degraded.then_some("no_quorum")));
+            self.note(|| format!("degraded: {degraded}"));
+        }
+    }
+}
+
+#[test]
+fn where_the_order_is_elsewhere_subscribers_see_exactly_its_messages_or_are_told() {
+    let seeds = seeds(&[], 1);
+    let met = run_all(seeds.iter().map(|seed| Plan::outside(*seed, None)));
+    println!("{} seeds: {met:?}", seeds.len());
+    let never: Vec<_> = ["epochs", "unanswered", "degraded", "upstream_repeated"]
+        .into_iter()
+        .filter(|what| met[what] == 0)
+        .collect();
+    assert!(seeds.len() < SEEDS as usize || never.is_empty(), "never met: {never:?}");
+}
+
+#[test]
+fn an_order_that_is_not_followed_to_the_letter_is_caught() {
+    use UpstreamFault::{HalfAnswer, SilentHole, Unasked};
+    for fault in [SilentHole, HalfAnswer, Unasked] {
+        let plans = (0..100).map(|seed| Plan::outside(seed, Some(Sabotage::Upstream(fault))));
+        assert!(is_caught_in(plans), "{fault:?} is not found");
+    }
+}

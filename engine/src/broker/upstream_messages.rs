@@ -1,0 +1,106 @@
+//! What a shard asks of the external order, and what it is told by it.
+
+use crate::config::{Followed, ReadPage, Unavailable};
+use crate::types::{
+    ChannelIndex, ChannelName, Epoch, JoinToken, Publication, PublishError, RequestId, Seq,
+    Sequenced,
+};
+
+/// From a shard to the external order, answered by [`UpstreamNotice`] but for the last.
+#[derive(Debug)]
+pub enum UpstreamRequest {
+    /// A client of the shard publishes.
+    Publish {
+        /// The shard's id of the request.
+        id: RequestId,
+        /// What.
+        publication: Box<Publication>,
+    },
+    /// A channel homed here has subscribers, or lacks messages that one of them wants.
+    Follow {
+        /// The shard's key of the channel, echoed in the answer.
+        channel: ChannelIndex,
+        /// The shard's current question, echoed likewise: answers to others are stale.
+        token: JoinToken,
+        /// Which channel.
+        name: ChannelName,
+        /// What is wanted beside what is published from now on.
+        wanted: Older,
+    },
+    /// A client of the shard reads a channel's messages.
+    Read {
+        /// The shard's id of the request.
+        id: ReadId,
+        /// Which channel.
+        channel: ChannelName,
+        /// From the message behind this position, or before it.
+        since: Option<Seq>,
+        /// To older messages.
+        reverse: bool,
+        /// Most messages.
+        messages: usize,
+        /// Most bytes of their data.
+        bytes: usize,
+    },
+    /// A channel homed here has no subscribers any more.
+    Unfollow {
+        /// Which channel.
+        name: ChannelName,
+    },
+}
+
+/// A shard's id of a request to read, by what it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadId {
+    /// A client's request for history.
+    History(RequestId),
+    /// A client's request for a channel's last event.
+    Status(RequestId),
+}
+
+/// Older messages of a channel that are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Older {
+    /// All behind this position.
+    pub since: Option<Seq>,
+    /// At least so many of the newest.
+    pub last: usize,
+    /// Of more than so many messages, the newest.
+    pub messages: usize,
+    /// Of more than so many bytes, likewise.
+    pub bytes: usize,
+}
+
+/// From the external order to a shard.
+#[derive(Debug)]
+pub enum UpstreamNotice {
+    /// The next message of a channel homed here.
+    Message(Box<Sequenced>),
+    /// A publication was given its position, or not.
+    Published {
+        /// The shard's id of the request.
+        id: RequestId,
+        /// Its position.
+        seq: Result<Seq, PublishError>,
+    },
+    /// A channel is followed: messages behind its head come from now on.
+    Followed {
+        /// The shard's key of the channel.
+        channel: ChannelIndex,
+        /// The question that this answers.
+        token: JoinToken,
+        /// Where it goes on.
+        followed: Result<Followed, Unavailable>,
+    },
+    /// A channel's messages.
+    Read {
+        /// The shard's id of the request.
+        id: ReadId,
+        /// The messages.
+        page: Result<ReadPage, Unavailable>,
+    },
+    /// All logs begin anew: positions of another epoch are over.
+    Epoch(Epoch),
+    /// Whether publications can be ordered now; if not, why.
+    Degraded(Option<&'static str>),
+}

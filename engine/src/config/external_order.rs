@@ -1,0 +1,120 @@
+//! The interface by which channels get their order elsewhere, as from a cluster's streams.
+
+use std::fmt;
+
+use crate::types::{ChannelName, Epoch, Publication, PublishError, Reply, Seq, Sequenced};
+
+/// Gives the messages of channels their order, for all engines that share it. An engine without one
+/// orders them itself.
+///
+/// What it has ordered it delivers by [`ExternalFeed`](crate::ExternalFeed), for the channels that
+/// the engine follows. Each request is answered once, at once or later, from any thread; until then
+/// it counts against a limit of the engine, which bounds how many are open.
+///
+/// The methods run on the shards' threads, between two sends: they must not block. One whose queue
+/// is full answers so.
+pub trait ExternalOrder: fmt::Debug + Send + Sync {
+    /// The life of all channels' logs when the engine starts. A later one is told by
+    /// [`ExternalFeed::begin_epoch`](crate::ExternalFeed::begin_epoch).
+    fn epoch(&self) -> Epoch;
+
+    /// Something is published. Requests for one channel come in the order that they are to have.
+    fn publish(&self, request: PublishRequest);
+
+    /// A channel is of interest from now on, or messages of it are missing here. From the answer on
+    /// everything behind its [`Followed::head`] is to be delivered, in order and behind the answer.
+    /// A channel that is followed already is asked for again when older messages are wanted.
+    fn follow(&self, request: FollowRequest);
+
+    /// A channel is of no interest any more. It must always be taken: there are never more such
+    /// channels than the engine may have.
+    fn unfollow(&self, channel: ChannelName);
+
+    /// Reads a channel's messages, which need not be followed.
+    fn read(&self, request: ReadRequest);
+}
+
+/// Something to be published.
+#[derive(Debug)]
+pub struct PublishRequest {
+    /// What.
+    pub publication: Publication,
+    /// The publisher's id of it, if it has one: what comes again with the same id is the same
+    /// message, as far back as the order remembers.
+    pub id: Option<Box<str>>,
+    /// Its position, or why it has none: [`PublishError::Saturated`] where there is no room now,
+    /// [`PublishError::Unavailable`] where nothing can be ordered now, [`PublishError::Unknown`]
+    /// where nobody can say whether it was.
+    pub reply: Reply<Result<Seq, PublishError>>,
+}
+
+/// A channel to be followed.
+#[derive(Debug)]
+pub struct FollowRequest {
+    /// Which.
+    pub channel: ChannelName,
+    /// All messages behind this position are wanted too.
+    pub since: Option<Seq>,
+    /// At least so many of the newest messages are wanted too.
+    pub last: usize,
+    /// Most of these older messages: of more, the newest.
+    pub messages: usize,
+    /// Most bytes of their data, likewise; one may have more.
+    pub bytes: usize,
+    /// Where it goes on.
+    pub reply: Reply<Result<Followed, Unavailable>>,
+}
+
+/// A channel that is followed.
+#[derive(Debug)]
+pub struct Followed {
+    /// The life of its log.
+    pub epoch: Epoch,
+    /// Its newest message; 0 where there is none. What comes behind it is delivered.
+    pub head: Seq,
+    /// What was asked for begins behind this position: not behind the one that was named, unless
+    /// older messages are gone or too many. The same as `head` where nothing was asked for.
+    pub after: Seq,
+    /// All messages behind `after` up to `head`, in order; the [`Sequenced::prev`] of the first is
+    /// `after`.
+    pub messages: Vec<Sequenced>,
+}
+
+/// A part of a channel's messages to be read.
+#[derive(Debug)]
+pub struct ReadRequest {
+    /// Of which channel.
+    pub channel: ChannelName,
+    /// From the message behind this position on, or with `reverse` from the one before it. Without
+    /// it, from the oldest or the newest.
+    pub since: Option<Seq>,
+    /// To older messages.
+    pub reverse: bool,
+    /// Most messages, 1 or more.
+    pub messages: usize,
+    /// Most bytes of their data; the first may have more.
+    pub bytes: usize,
+    /// The messages.
+    pub reply: Reply<Result<ReadPage, Unavailable>>,
+}
+
+/// A part of a channel's messages.
+#[derive(Debug)]
+pub struct ReadPage {
+    /// The life of the channel's log.
+    pub epoch: Epoch,
+    /// The oldest message that there is.
+    pub oldest: Option<Seq>,
+    /// The newest message that there was; 0 where there never was one.
+    pub newest: Seq,
+    /// In the order that was asked for. Where older messages are gone behind the position that was
+    /// named, the [`Sequenced::prev`] of the first is beyond that.
+    pub messages: Vec<Sequenced>,
+    /// Whether there are more in that direction.
+    pub more: bool,
+}
+
+/// Nothing can be read now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the order of channels cannot be read now")]
+pub struct Unavailable;

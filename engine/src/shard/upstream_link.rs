@@ -1,0 +1,89 @@
+//! A shard's end of the external order, where there is one: what it asks, and what waits for it.
+
+use std::sync::Arc;
+
+use crate::broker::Hub;
+use crate::broker::upstream_messages::{Older, UpstreamNotice, UpstreamRequest};
+use crate::config::{ExternalOrder, FollowRequest, PublishRequest, ReadRequest, Unavailable};
+use crate::sync::{Mailbox, MailboxReceiver};
+use crate::types::{PublishError, Reply};
+
+/// A shard's requests to the external order, and the queue of what it tells.
+pub(crate) struct UpstreamLink {
+    order: Arc<dyn ExternalOrder>,
+    /// For the answers.
+    own: Arc<Mailbox<UpstreamNotice>>,
+    notices: MailboxReceiver<UpstreamNotice>,
+    /// A message that the broker had no room for: the next one.
+    held: Option<UpstreamNotice>,
+}
+
+impl UpstreamLink {
+    pub(crate) fn new(
+        order: Arc<dyn ExternalOrder>,
+        own: Arc<Mailbox<UpstreamNotice>>,
+        notices: MailboxReceiver<UpstreamNotice>,
+    ) -> UpstreamLink {
+        UpstreamLink { order, own, notices, held: None }
+    }
+
+    /// Passes a request on. Its answer comes by the queue.
+    pub(super) fn request(&self, request: UpstreamRequest) {
+        match request {
+            UpstreamRequest::Publish { id, publication } => {
+                let reply = self.reply(move |seq| {
+                    let seq = seq.unwrap_or(Err(PublishError::Unknown));
+                    UpstreamNotice::Published { id, seq }
+                });
+                self.order.publish(PublishRequest { publication: *publication, id: None, reply });
+            }
+            UpstreamRequest::Follow { channel: index, token, name, wanted } => {
+                let Older { since, last, messages, bytes } = wanted;
+                let reply = self.reply(move |followed| {
+                    let followed = followed.unwrap_or(Err(Unavailable));
+                    UpstreamNotice::Followed { channel: index, token, followed }
+                });
+                let channel = name;
+                let request = FollowRequest { channel, since, last, messages, bytes, reply };
+                self.order.follow(request);
+            }
+            UpstreamRequest::Read { id, channel, since, reverse, messages, bytes } => {
+                let reply = self.reply(move |page| {
+                    let page = page.unwrap_or(Err(Unavailable));
+                    UpstreamNotice::Read { id, page }
+                });
+                self.order.read(ReadRequest { channel, since, reverse, messages, bytes, reply });
+            }
+            UpstreamRequest::Unfollow { name } => self.order.unfollow(name),
+        }
+    }
+
+    /// An answer that comes back by the queue, behind what was delivered before it. The requests
+    /// that are open bound how many wait.
+    fn reply<T: Send + 'static>(
+        &self,
+        notice: impl FnOnce(Option<T>) -> UpstreamNotice + Send + 'static,
+    ) -> Reply<T> {
+        let own = Arc::clone(&self.own);
+        Reply::new(move |answer| own.send_owed(notice(answer)))
+    }
+
+    /// Hands the next notice to `take`, which may give it back. Returns whether it was taken.
+    pub(super) fn hand_over(
+        &mut self,
+        take: impl FnOnce(UpstreamNotice) -> Option<UpstreamNotice>,
+    ) -> bool {
+        let next = self.held.take().or_else(|| self.notices.pop().map(|(notice, _)| notice));
+        let Some(next) = next else { return false };
+        self.held = take(next);
+        self.held.is_none()
+    }
+
+    /// Whether nothing waits that the broker would take now.
+    pub(super) fn is_idle(&self, hub: &Hub) -> bool {
+        match &self.held {
+            Some(held) => !hub.has_room_for(held),
+            None => self.notices.is_empty(),
+        }
+    }
+}
