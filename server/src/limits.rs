@@ -1,7 +1,11 @@
 //! Bounds and defaults of the control plane, each with its reason. The engine's are in its own
 //! `limits`.
 
+mod cluster_bounds;
+
 use std::time::Duration;
+
+pub use cluster_bounds::*;
 
 /// Bytes of one publish request: a batch of many small messages, or a few of the largest.
 pub const MAX_PUBLISH_BODY: usize = 16 << 20;

@@ -39,6 +39,7 @@ impl Limits {
             ("External order of channels", "engine/src/limits/feeds.rs"),
             ("Scrapes of an embedder's metrics", "engine/src/limits/scrapes.rs"),
             ("Server", "server/src/limits.rs"),
+            ("Cluster", "server/src/limits/cluster_bounds.rs"),
         ];
         Limits(files.map(|(heading, path)| File::read(heading, path)).into())
     }

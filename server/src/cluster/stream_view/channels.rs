@@ -1,0 +1,256 @@
+//! The channels of a stream that this node follows.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::stream_questions::{Question, QuestionId, Questions};
+use super::{Counts, Event};
+use crate::cluster::chain::{Chain, Message, Step, Want};
+use crate::limits::{
+    AUDIT_TRIES, NEWEST_CHANNELS, QUESTION_RETRY, QUESTION_RETRY_MAX, READ_MESSAGES,
+    STREAM_CHANNELS, STREAM_HELD_BYTES,
+};
+
+/// How long to wait before a question is asked for the `tries`-th time.
+pub(super) fn retry_after(tries: u32) -> Duration {
+    QUESTION_RETRY.saturating_mul(1 << tries.min(10)).min(QUESTION_RETRY_MAX)
+}
+
+#[derive(Debug)]
+struct Entry {
+    chain: Chain,
+    asked: Option<QuestionId>,
+    /// Questions in a row that brought nothing.
+    tries: u32,
+    /// Whether it stands in a queue.
+    is_queued: bool,
+}
+
+/// Chains by channel, and the order in which they ask.
+#[derive(Debug, Default)]
+pub(super) struct Channels {
+    entries: HashMap<Arc<str>, Entry>,
+    /// Those that want messages.
+    readers: VecDeque<Arc<str>>,
+    /// Those that want to know their newest position.
+    provers: VecDeque<Arc<str>>,
+    /// Those that wait before they ask again.
+    waiting: BinaryHeap<Reverse<(Duration, Arc<str>)>>,
+    held_bytes: usize,
+    steps: Vec<Step>,
+    pub(super) events: VecDeque<Event>,
+    pub(super) counts: Counts,
+}
+
+impl Channels {
+    /// Follows a channel from its newest message on. Returns whether there is room for it.
+    pub(super) fn join(&mut self, channel: Arc<str>, floor: u64) -> bool {
+        if self.entries.contains_key(&channel) {
+            return true;
+        }
+        if self.entries.len() >= STREAM_CHANNELS {
+            return false;
+        }
+        let chain = Chain::joining(floor);
+        let entry = Entry { chain, asked: None, tries: 0, is_queued: false };
+        self.entries.insert(Arc::clone(&channel), entry);
+        self.change(&channel, |_, _| {});
+        true
+    }
+
+    pub(super) fn leave(&mut self, channel: &str) {
+        if let Some(entry) = self.entries.remove(channel) {
+            self.held_bytes -= entry.chain.held_bytes();
+        }
+    }
+
+    pub(super) fn chain(&self, channel: &str) -> Option<&Chain> {
+        self.entries.get(channel).map(|entry| &entry.chain)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// Channels with messages missing.
+    pub(super) fn behind(&self) -> usize {
+        self.entries.values().filter(|entry| entry.chain.want().is_some()).count()
+    }
+
+    /// Those that audits can compare.
+    pub(super) fn begun(&self) -> Vec<Arc<str>> {
+        let begun = self.entries.iter().filter(|(_, entry)| entry.chain.has_begun());
+        begun.map(|(channel, _)| Arc::clone(channel)).collect()
+    }
+
+    /// Changes a channel's chain; what that decides becomes events, what it wants is asked.
+    pub(super) fn change(
+        &mut self,
+        channel: &str,
+        change: impl FnOnce(&mut Chain, &mut Vec<Step>),
+    ) {
+        let Some((name, _)) = self.entries.get_key_value(channel) else { return };
+        let name = Arc::clone(name);
+        let Some(entry) = self.entries.get_mut(channel) else { return };
+        let held = entry.chain.held_bytes();
+        change(&mut entry.chain, &mut self.steps);
+        self.held_bytes = self.held_bytes + entry.chain.held_bytes() - held;
+        if self.held_bytes > STREAM_HELD_BYTES {
+            self.held_bytes -= entry.chain.held_bytes();
+            entry.chain.drop_held();
+        }
+        for step in self.steps.drain(..) {
+            self.counts.gaps += u64::from(matches!(step, Step::Gap { .. }));
+            self.events.push_back(Event::Channel { channel: Arc::clone(&name), step });
+        }
+        if !entry.is_queued && entry.asked.is_none() {
+            Channels::queue(entry, name, (&mut self.readers, &mut self.provers));
+        }
+    }
+
+    pub(super) fn change_all(&mut self, change: impl Fn(&mut Chain)) {
+        let all: Vec<_> = self.entries.keys().cloned().collect();
+        all.iter().for_each(|channel| self.change(channel, |chain, _| change(chain)));
+    }
+
+    /// All begin again, behind what a replica has that has the stream up to `floor`.
+    pub(super) fn restart(&mut self, floor: u64) {
+        for entry in self.entries.values_mut() {
+            (entry.asked, entry.tries) = (None, 0);
+        }
+        self.change_all(|chain| chain.restart(floor));
+    }
+
+    fn queue(
+        entry: &mut Entry,
+        name: Arc<str>,
+        (readers, provers): (&mut VecDeque<Arc<str>>, &mut VecDeque<Arc<str>>),
+    ) {
+        match entry.chain.want() {
+            Some(Want::Messages { .. }) => readers.push_back(name),
+            Some(Want::Newest { .. }) => provers.push_back(name),
+            None => return,
+        }
+        entry.is_queued = true;
+    }
+
+    /// The next question that a channel has, or some channels have.
+    pub(super) fn next_question(
+        &mut self,
+        now: Duration,
+        to: &mut Questions,
+    ) -> Option<QuestionId> {
+        while self.waiting.peek().is_some_and(|Reverse((due, _))| *due <= now) {
+            let Some(Reverse((_, name))) = self.waiting.pop() else { break };
+            if let Some(entry) = self.entries.get_mut(&name) {
+                entry.is_queued = false;
+                Channels::queue(entry, name, (&mut self.readers, &mut self.provers));
+            }
+        }
+        while let Some(name) = self.readers.pop_front() {
+            let Some(entry) = self.entries.get_mut(&name) else { continue };
+            entry.is_queued = false;
+            if let Some(Want::Messages { from }) = entry.chain.want() {
+                let id = to.ask(Question::Messages { channel: name, from });
+                entry.asked = Some(id);
+                return Some(id);
+            }
+            Channels::queue(entry, name, (&mut self.readers, &mut self.provers));
+        }
+        let mut channels = Vec::new();
+        while channels.len() < NEWEST_CHANNELS
+            && let Some(name) = self.provers.pop_front()
+        {
+            let Some(entry) = self.entries.get_mut(&name) else { continue };
+            entry.is_queued = false;
+            match entry.chain.want() {
+                Some(Want::Newest { .. }) => channels.push(name),
+                _ => Channels::queue(entry, name, (&mut self.readers, &mut self.provers)),
+            }
+        }
+        if channels.is_empty() {
+            return None;
+        }
+        let id = to.ask(Question::Newest { channels: channels.clone() });
+        let asked = |name| self.entries.get_mut(name).map(|entry| entry.asked = Some(id));
+        channels.iter().filter_map(asked).count();
+        Some(id)
+    }
+
+    /// When the next question is due that waits.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        if !self.readers.is_empty() || !self.provers.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        self.waiting.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// A channel's question was answered with messages. The stream keeps so many of a channel.
+    pub(super) fn handle_messages(
+        &mut self,
+        asked: (QuestionId, Duration),
+        (channel, from): (&str, u64),
+        (messages, kept): (Vec<Message>, usize),
+    ) {
+        // They were asked for a moment ago, and what was found missing is not much older.
+        let is_fresh = self.entries.get(channel).is_some_and(|entry| entry.tries < AUDIT_TRIES);
+        let whole = is_fresh && messages.len() < kept.min(READ_MESSAGES);
+        let is_fill = self.handle_answer(asked, channel, |chain, steps| {
+            chain.handle_messages((from, whole), messages, steps)
+        });
+        self.counts.fills += u64::from(is_fill);
+    }
+
+    /// A channel's question was answered with its newest position.
+    pub(super) fn handle_newest(
+        &mut self,
+        asked: (QuestionId, Duration),
+        channel: &str,
+        (newest, up_to): (Option<u64>, u64),
+    ) {
+        let is_believed = self.handle_answer(asked, channel, |chain, steps| {
+            chain.handle_newest(newest, up_to, steps)
+        });
+        self.counts.stale += u64::from(!is_believed);
+    }
+
+    /// A channel's question was not answered.
+    pub(super) fn handle_failure(&mut self, asked: (QuestionId, Duration), channel: &str) {
+        self.handle_answer(asked, channel, |_, _| false);
+    }
+
+    /// Gives a channel its answer, unless it awaits another one. After one that brings nothing it
+    /// waits before it asks again. Returns whether it has brought something.
+    fn handle_answer(
+        &mut self,
+        (id, now): (QuestionId, Duration),
+        channel: &str,
+        answer: impl FnOnce(&mut Chain, &mut Vec<Step>) -> bool,
+    ) -> bool {
+        if self.entries.get(channel).is_none_or(|entry| entry.asked != Some(id)) {
+            return true;
+        }
+        let mut is_good = false;
+        // It counts as asking meanwhile, so that it is in no queue.
+        self.change(channel, |chain, steps| is_good = answer(chain, steps));
+        let Some((name, _)) = self.entries.get_key_value(channel) else { return is_good };
+        let name = Arc::clone(name);
+        let Some(entry) = self.entries.get_mut(channel) else { return is_good };
+        entry.asked = None;
+        if is_good {
+            entry.tries = 0;
+            Channels::queue(entry, name, (&mut self.readers, &mut self.provers));
+        } else {
+            entry.is_queued = true;
+            self.waiting.push(Reverse((now + retry_after(entry.tries), name)));
+            entry.tries += 1;
+        }
+        is_good
+    }
+}
