@@ -1,5 +1,6 @@
 // Bun's native publish (µWebSockets' core). `S channel …` subscribes; a publisher on /pub sends the
-// message itself, one on /many the channel, a line feed and the message.
+// message itself, one on /many the channel, a line feed and the message, a subscriber the same
+// after `P `.
 // A certificate and its key may follow the port: wss.
 const [cert, key] = process.argv.slice(3);
 const server = Bun.serve({
@@ -25,6 +26,9 @@ const server = Bun.serve({
         server.publish(message.slice(0, end), message.slice(end + 1));
       } else if (publisher) {
         server.publish("bench", message);
+      } else if (message[0] === "P") {
+        const end = message.indexOf("\n");
+        server.publish(message.slice(2, end), message.slice(end + 1));
       } else {
         for (const channel of message.slice(2).split(" ")) socket.subscribe(channel);
         socket.send("ready");

@@ -43,7 +43,7 @@ impl ClientMessages {
         self.held.extend_from_slice(bytes);
         let mut at = 0;
         while let Ok(Some(header)) = Header::parse(&self.held[at..]) {
-            let Header { opcode, size, length, mask } = header;
+            let Header { opcode, size, length, mask, .. } = header;
             let end = at + size + length as usize;
             let Some(payload) = self.held.get_mut(at + size..end) else { break };
             apply_mask(payload, mask.unwrap_or_default());

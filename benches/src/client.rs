@@ -1,4 +1,4 @@
-//! A blocking WebSocket client: the benchmarks' driver, and the upgrade of the race's connections.
+//! A blocking WebSocket client: the benchmarks' driver.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,47 +11,6 @@ use uringcast_loadgen::upgrade::Upgrade;
 
 /// Masking protects proxies, and there are none here.
 const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
-
-/// A connection whose upgrade was requested.
-#[derive(Debug)]
-pub struct Upgrading {
-    transport: Transport,
-    upgrade: Upgrade,
-}
-
-impl Upgrading {
-    /// Requests the upgrade over a blocking socket.
-    ///
-    /// # Errors
-    /// The socket's, here and below.
-    pub fn request(
-        stream: TcpStream,
-        tls: Option<&Tls>,
-        host: &str,
-        path: &str,
-    ) -> io::Result<Upgrading> {
-        stream.set_nodelay(true)?;
-        let mut transport = Transport::over(stream, tls)?;
-        let mut out = Vec::new();
-        let upgrade = Upgrade::request(host, path, "", &mut out);
-        transport.write(&mut out)?;
-        Ok(Upgrading { transport, upgrade })
-    }
-
-    /// Waits for the response.
-    pub fn finish(mut self) -> io::Result<Client> {
-        let mut buffer = [0; 4096];
-        loop {
-            let read = whole(self.transport.read(&mut buffer)?)?;
-            let upgraded = self.upgrade.receive(&buffer[..read]);
-            if let Some(held) =
-                upgraded.map_err(|e| io::Error::other(format!("no upgrade: {e}")))?
-            {
-                return Ok(Client { transport: self.transport, held });
-            }
-        }
-    }
-}
 
 /// One connection of the driver.
 #[derive(Debug)]
@@ -69,10 +28,35 @@ impl Client {
         Ok(Client { transport: Transport::over(stream, None)?, held: Vec::new() })
     }
 
+    /// Upgrades over a blocking socket.
+    ///
+    /// # Errors
+    /// The socket's, and that there is no upgrade.
+    pub fn upgrade(
+        stream: TcpStream,
+        tls: Option<&Tls>,
+        host: &str,
+        path: &str,
+    ) -> io::Result<Client> {
+        stream.set_nodelay(true)?;
+        let mut transport = Transport::over(stream, tls)?;
+        let mut out = Vec::new();
+        let mut upgrade = Upgrade::request(host, path, "", &mut out);
+        transport.write(&mut out)?;
+        let mut buffer = [0; 4096];
+        loop {
+            let read = whole(transport.read(&mut buffer)?)?;
+            let upgraded = upgrade.receive(&buffer[..read]);
+            let upgraded = upgraded.map_err(|e| io::Error::other(format!("no upgrade: {e}")));
+            if let Some(held) = upgraded? {
+                return Ok(Client { transport, held });
+            }
+        }
+    }
+
     /// Connects, upgrades and reads the welcome. Returns the shard too, which the id names.
     pub fn open(to: SocketAddr) -> io::Result<(Client, usize)> {
-        let stream = TcpStream::connect(to)?;
-        let mut client = Upgrading::request(stream, None, "still", "/")?.finish()?;
+        let mut client = Client::upgrade(TcpStream::connect(to)?, None, "still", "/")?;
         let welcome = client.message()?;
         let id = welcome["data"]["connection_id"].as_str().unwrap_or_default();
         let shard = id.get(16..18).and_then(|byte| usize::from_str_radix(byte, 16).ok());

@@ -8,6 +8,8 @@ pub(crate) struct Given {
     /// Messages are published over HTTP.
     pub(crate) http: bool,
     pub(crate) service: Option<String>,
+    /// Compression was offered.
+    pub(crate) compression: bool,
     /// What to do when a certificate is refused.
     pub(crate) for_certificate: &'static str,
 }

@@ -8,7 +8,9 @@ use clap::{ArgGroup, CommandFactory, FromArgMatches, Parser};
 use crate::credentials::Credentials;
 use crate::output::Output;
 use crate::plan_input::PlanInput;
+use crate::source_addresses::SourceAddresses;
 use crate::spki_pin::SpkiPin;
+use crate::target_addresses::TargetAddresses;
 use crate::tls::Trust;
 use crate::value_parsers::{Cpus, cpus, up_to};
 
@@ -22,6 +24,8 @@ use crate::value_parsers::{Cpus, cpus, up_to};
 /// out of order; 2 it could not run; 3 this tool itself was too late for its figures to hold.
 ///
 /// `loadgen doctor`, with the same flags, checks whether this machine can carry the run.
+/// `loadgen worker` carries a part of it for another process or host, which runs `loadgen
+/// coordinate` with the flags of a run and --worker for each of them.
 /// `loadgen man` prints a manual page, `loadgen completions SHELL` a script for a shell.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "loadgen", version, group = ArgGroup::new("where").required(true))]
@@ -33,6 +37,15 @@ pub(crate) struct Args {
     /// Start uringcast-server as a child process and load it over ws, then over wss.
     #[arg(long, group = "where", help_heading = "Target")]
     pub(crate) self_host: bool,
+    /// Connect to these addresses instead of the URL's own, by turns; FIRST-LAST is a range of
+    /// ports (repeatable).
+    #[arg(
+        long = "address",
+        value_name = "ADDRESS:PORT",
+        requires = "url",
+        help_heading = "Target"
+    )]
+    pub(crate) addresses: Vec<TargetAddresses>,
     /// PEM file with the authority (or self-signed certificate) a wss server is verified by.
     #[arg(long, value_name = "FILE", requires = "url", help_heading = "Target")]
     pub(crate) ca_file: Option<PathBuf>,
@@ -62,6 +75,9 @@ pub(crate) struct Args {
     /// Sets an option of the dialect (repeatable).
     #[arg(long = "dialect-option", value_name = "NAME=VALUE", help_heading = "Target")]
     pub(crate) dialect_options: Vec<String>,
+    /// Subscribers offer permessage-deflate; what inflating takes is told apart.
+    #[arg(long, help_heading = "Target")]
+    pub(crate) compression: bool,
     #[command(flatten)]
     pub(crate) credentials: Credentials,
 
@@ -84,9 +100,30 @@ pub(crate) struct Args {
     /// Keep this tool's threads on these CPUs, e.g. 0-3,6.
     #[arg(long, value_name = "CPUS", value_parser = cpus, help_heading = "Machine")]
     pub(crate) pin: Option<Cpus>,
+    /// Connect from these addresses of this machine, by turns, e.g.
+    /// 127.0.0.2-127.0.0.9,10.0.0.0/24.
+    #[arg(
+        long,
+        value_name = "LIST",
+        conflicts_with = "source_addresses",
+        help_heading = "Machine"
+    )]
+    pub(crate) source: Option<SourceAddresses>,
     /// Connect from 127.0.0.1 to 127.0.0.K [default: one per 8,000 connections to loopback].
     #[arg(long, value_name = "K", value_parser = up_to(250), help_heading = "Machine")]
     pub(crate) source_addresses: Option<u32>,
+
+    /// A `loadgen worker` that carries a part of the load (repeatable).
+    #[arg(
+        long = "worker",
+        value_name = "ADDRESS:PORT",
+        requires = "url",
+        help_heading = "Several machines"
+    )]
+    pub(crate) workers: Vec<String>,
+    /// File with the secret of the workers.
+    #[arg(long, value_name = "FILE", requires = "workers", help_heading = "Several machines")]
+    pub(crate) secret_file: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) output: Output,
@@ -97,9 +134,20 @@ impl Args {
     pub(crate) fn parse_for_doctor(words: Vec<OsString>) -> Self {
         let command = Self::command()
             .name("loadgen doctor")
+            .bin_name("loadgen doctor")
             .about("Checks whether this machine can carry a run with these flags")
             .long_about(None)
             .mut_group("where", |group| group.required(false));
+        let matches = command.get_matches_from(words);
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// The flags of a run as `loadgen coordinate` takes them: it needs a worker.
+    pub(crate) fn parse_for_coordinate(words: Vec<OsString>) -> Self {
+        let command = Self::command()
+            .name("loadgen coordinate")
+            .bin_name("loadgen coordinate")
+            .mut_arg("workers", |workers| workers.required(true));
         let matches = command.get_matches_from(words);
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }

@@ -3,15 +3,16 @@
 use std::str::FromStr;
 
 use hdrhistogram::Histogram;
-use serde::Deserialize;
 
-use crate::summary::{Figures, Summary};
+use crate::figures::Figures;
+use crate::summary::Summary;
 
 /// One condition on a run.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone)]
 pub(crate) struct Assertion {
     text: String,
+    /// Where it is written, for messages.
+    place: String,
     /// Of all phases together if it is `None`.
     phase: Option<String>,
     metric: Metric,
@@ -40,11 +41,12 @@ const QUANTILES: [(&str, f64); 6] =
 const DELIVERY: Distribution = |figures| &figures.delivery;
 
 /// By the prefix of a quantile.
-const DISTRIBUTIONS: [(&str, Distribution); 10] = [
+const DISTRIBUTIONS: [(&str, Distribution); 11] = [
     ("first.", |figures| &figures.first),
     ("median.", |figures| &figures.median),
     ("last.", |figures| &figures.last),
     ("lateness.", |figures| &figures.lateness),
+    ("inflating.", |figures| &figures.inflating),
     ("tcp.", |figures| &figures.handshakes.full.tcp),
     ("tls.", |figures| &figures.handshakes.full.tls),
     ("upgrade.", |figures| &figures.handshakes.full.upgrade),
@@ -70,19 +72,12 @@ const NUMBERS: [(&str, Number); 13] = [
 ];
 
 const FORM: &str = "expected METRIC OP VALUE: p50, p90, p99, p99.9, p99.99 or max of every \
-    delivery, or after first., median., last., lateness., tcp., tls. or upgrade. (of full \
-    handshakes; resumed.tls. of resumed ones), with a time like 5ms or 800us; or loss, duplicates, \
-    reordered, corrupted, misrouted, foreign, published, refused, deliveries, recovered, \
-    disconnected, rate or throughput with a number; phase.NAME. before it means one phase; OP is \
-    <, <=, >, >= or ==";
-
-impl TryFrom<String> for Assertion {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse().map_err(|form| format!("{text}: {form}"))
-    }
-}
+    delivery, or after first., median., last., lateness., inflating., \
+    tcp., tls. or upgrade. (of full handshakes; resumed.tls. of resumed \
+    ones), with a time like 5ms or 800us; or loss, duplicates, reordered, \
+    corrupted, misrouted, foreign, published, refused, deliveries, \
+    recovered, disconnected, rate or throughput with a number; phase.NAME. \
+    before it means one phase; OP is <, <=, >, >= or ==";
 
 impl FromStr for Assertion {
     type Err = String;
@@ -104,7 +99,9 @@ fn parse(text: &str) -> Option<Assertion> {
         Metric::Number(_) => value.parse().ok()?,
     };
     let text = text.to_owned();
-    (limit.is_finite() && limit >= 0.0).then_some(Assertion { text, phase, metric, holds, limit })
+    let place = "--assert".to_owned();
+    let known = limit.is_finite() && limit >= 0.0;
+    known.then_some(Assertion { text, place, phase, metric, holds, limit })
 }
 
 /// The names of phases are free: the metric is the longest end that is one.
@@ -142,9 +139,14 @@ fn microseconds(value: &str) -> Option<f64> {
 }
 
 impl Assertion {
-    /// As it was written.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
+    /// The same, written in a line of a plan.
+    pub(crate) fn of_line(self, line: usize) -> Self {
+        Self { place: format!("--plan, line {line}: assert"), ..self }
+    }
+
+    /// Where and as it was written.
+    pub(crate) fn written(&self) -> String {
+        format!("{} {}", self.place, self.text)
     }
 
     /// The phase that it is about, if it is about one.

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::receipts::Receipts;
 
 /// Most messages that may be incomplete before the oldest is given up.
@@ -23,7 +25,7 @@ impl Joined {
 }
 
 /// One message, as far as this thread's subscribers are concerned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Broadcast {
     pub(crate) index: u64,
     /// `None` if no subscriber has received it.

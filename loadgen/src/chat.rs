@@ -2,15 +2,19 @@
 
 use std::iter::Peekable;
 
-use uringcast_loadgen::transport::Transport;
+use crate::transport::Transport;
 
-use crate::client::{Client, Reply};
+use crate::client::Client;
 use crate::config::Config;
+use crate::dialect::FIRST_ID;
+use crate::envelope_reply::Reply;
 use crate::error::ConnectionError;
 use crate::payload_stamp::{Stamp, filler};
 use crate::publish_tally::Published;
+use crate::replies::{Outcome, foreign_answer};
 use crate::schedule::MessageId;
 use crate::schedule::Send;
+use crate::tally::Counts;
 
 /// One thread's share of the schedule, its subscribers by turns.
 pub(crate) struct Chat<'a> {
@@ -28,6 +32,14 @@ pub(crate) struct Due {
     message: MessageId,
     /// The place of the subscriber that publishes it.
     pub(crate) place: usize,
+}
+
+impl Due {
+    /// The message, as its receivers find it; `start` is the start of the load.
+    pub(crate) fn stamp(&self, start: u64) -> Stamp {
+        let (publisher, channel, index) = self.message;
+        Stamp { publisher, channel, index, intended: start + self.send.at }
+    }
 }
 
 impl<'a> Chat<'a> {
@@ -60,11 +72,17 @@ impl<'a> Chat<'a> {
         connection: (&Client, &mut Transport, &mut Vec<u8>),
     ) -> Result<(), ConnectionError> {
         let (client, transport, out) = connection;
-        let (publisher, channel, index) = due.message;
-        let stamp = Stamp { publisher, channel, index, intended: start + due.send.at };
+        let stamp = due.stamp(start);
         let data = stamp.document(&self.config.run, &self.filler);
         let id = due.send.sequence;
-        let name = self.config.name(channel);
+        let name = self.config.name(stamp.channel);
+        if let Some(dialect) = &self.config.dialect {
+            let template = dialect.client_template().unwrap_or_default();
+            client.send_text(&dialect.publication(template, &name, id + FIRST_ID, &data), out);
+            // Where no answer comes, none is awaited.
+            self.published.accepted += u64::from(dialect.publish.accepted.is_empty());
+            return Ok(transport.write(out)?);
+        }
         let document = format_args!(r#"{{"channel":"{name}","event":"bench","data":{data}}}"#);
         let request =
             format!(r#"{{"type":"request","event":"publish","id":"{id}","data":{document}}}"#);
@@ -74,24 +92,33 @@ impl<'a> Chat<'a> {
 
     /// A message was handed to the connection at `now`.
     pub(crate) fn record(&mut self, due: Due, start: u64, now: u64) {
-        self.published.record(due.send.at, start + due.send.at, 0, now);
+        let timeline = self.config.plan.timeline();
+        self.published.record(timeline, due.send.at, start + due.send.at, 0, now);
     }
 
     /// A message could not be sent: its subscriber is not connected.
     pub(crate) fn skip(&mut self, due: Due, start: u64, now: u64) {
         self.record(due, start, now);
-        self.published.refused.insert(due.message);
-        *self.published.errors.entry("not connected".into()).or_default() += 1;
+        self.published.refuse("not connected".into(), Some(due.message));
     }
 
     /// Takes the answer to a publish request. Returns whether the text was one.
     pub(crate) fn answer(&mut self, text: &[u8]) -> bool {
+        if let Some(dialect) = &self.config.dialect {
+            let outcome = foreign_answer(dialect, text);
+            match outcome {
+                Some(Outcome::Accepted) => self.published.accepted += 1,
+                Some(Outcome::Refused { code, .. }) => self.published.refuse(code, None),
+                None => return false,
+            }
+            return true;
+        }
         let Some(reply) = Reply::parse(text) else { return false };
         let sequence: Option<u64> = reply.correlation_id.and_then(|id| id.parse().ok());
         match (reply.error(), sequence) {
             (Some(code), Some(sequence)) => {
-                *self.published.errors.entry(code.to_owned()).or_default() += 1;
-                self.published.refused.insert(self.config.message(self.source, sequence));
+                let message = self.config.message(self.source, sequence);
+                self.published.refuse(code.to_owned(), Some(message));
                 true
             }
             (None, Some(_)) if reply.kind == "response" => {
@@ -100,6 +127,11 @@ impl<'a> Chat<'a> {
             }
             _ => false,
         }
+    }
+
+    /// Codes of refusals that are new since the last call.
+    pub(crate) fn take_news(&mut self) -> Counts {
+        self.published.take_news()
     }
 
     /// What was published in all.

@@ -4,53 +4,47 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use uringcast_loadgen::frame::{Frame, FrameReader, Opcode, write_masked};
-use uringcast_loadgen::transport::Endpoint;
-use uringcast_loadgen::upgrade::{Upgrade, UpgradeError};
+use crate::frame::{Frame, FrameReader, Opcode, write_masked};
+use crate::transport::Endpoint;
+use crate::upgrade::{Upgrade, UpgradeError};
 
 use crate::dialect::Dialect;
 use crate::dialect_session::{DialectSession, Heard};
+use crate::envelope_reply::{Confirmation, confirmation};
+use crate::inflater::Inflater;
 
 /// Bytes of a message that are kept when it comes in pieces: all a stamp or a reply needs.
 const HEAD: usize = 4096;
-/// The same of a frame in a dialect, which may hold several messages.
+/// The same of a frame that may hold several messages.
 const WHOLE: usize = 1 << 20;
+/// The same of a stream, of which nothing may be left out: more than the largest payload.
+const STREAM: usize = 80 << 20;
 
 /// What the connection is for.
 #[derive(Debug)]
-pub(crate) enum Intent {
+pub enum Intent {
     /// To each of these channels.
     Subscribe(Vec<Subscription>),
+    /// It subscribes to nothing.
     Publish,
 }
 
 /// A place in a channel's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Position {
-    pub(crate) epoch: String,
-    pub(crate) seq: u64,
+pub struct Position {
+    /// Of the log.
+    pub epoch: String,
+    /// Of the last message that is known.
+    pub seq: u64,
 }
 
 /// A subscription to request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Subscription {
-    pub(crate) channel: String,
+pub struct Subscription {
+    /// Its name.
+    pub channel: String,
     /// From where on; from now on if it is `None`.
-    pub(crate) since: Option<Position>,
-}
-
-/// What the server answered to a subscription.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Confirmation {
-    pub(crate) channel: String,
-    #[serde(default)]
-    pub(crate) epoch: String,
-    #[serde(default)]
-    pub(crate) seq: u64,
-    /// Whether what was missed follows, if it was asked for.
-    pub(crate) recovered: Option<bool>,
+    pub since: Option<Position>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -63,26 +57,34 @@ enum Phase {
 
 /// What received bytes contain.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Event<'a> {
+pub enum Event<'a> {
     /// The upgrade was answered.
     Upgraded,
     /// One channel was confirmed.
     Confirmed(Confirmation),
     /// Upgraded and, if it is a subscriber, confirmed in every channel.
     Ready,
-    /// A message while ready; cut off at [`HEAD`] bytes if it came in pieces.
-    Text(&'a [u8]),
+    /// A message is about to be inflated.
+    Inflating,
+    /// It was.
+    Inflated,
+    /// A message, with so many bytes; cut off at some thousand if it came in pieces.
+    Text(&'a [u8], u64),
 }
 
 /// Why a connection ended. The text is short and names no payload: it is counted by.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Fault {
+pub enum Fault {
+    /// No upgrade.
     #[error("{0}")]
     Upgrade(#[from] UpgradeError),
+    /// With what it said.
     #[error("the server refused the subscription: {0}")]
     Refused(String),
+    /// With code and reason.
     #[error("closed by the server, {0}")]
     Closed(String),
+    /// What a server must not send.
     #[error("protocol fault: {0}")]
     Protocol(&'static str),
 }
@@ -93,69 +95,58 @@ impl From<&'static str> for Fault {
     }
 }
 
-/// The parts of a server message that matter here (the rest is skipped unread).
-#[derive(Debug, Deserialize)]
-pub(crate) struct Reply<'a> {
-    #[serde(rename = "type")]
-    pub(crate) kind: &'a str,
-    pub(crate) event: Option<&'a str>,
-    pub(crate) room: Option<&'a str>,
-    pub(crate) correlation_id: Option<&'a str>,
-    pub(crate) error_code: Option<&'a str>,
-    #[serde(borrow)]
-    pub(crate) data: Option<&'a RawValue>,
-}
-
-impl<'a> Reply<'a> {
-    /// `None` if the text is no envelope.
-    pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(text).ok()
-    }
-
-    /// The error code of an error message.
-    pub(crate) fn error(&self) -> Option<&'a str> {
-        (self.kind == "error").then(|| self.error_code.unwrap_or("ERROR"))
-    }
-}
-
 /// The client's side of one connection.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub struct Client {
     phase: Phase,
     intent: Intent,
     frames: FrameReader,
     /// `None` is Uringcast's own protocol.
     session: Option<DialectSession>,
+    compression: Compression,
+}
+
+/// Of what the server sends.
+#[derive(Debug)]
+enum Compression {
+    None,
+    /// It was offered, for messages of so many bytes at most.
+    Offered(usize),
+    Agreed(Box<Inflater>),
 }
 
 impl Client {
     /// Writes the upgrade request to `out`, with these lines among its headers.
-    pub(crate) fn start(
-        intent: Intent,
-        endpoint: &Endpoint,
-        headers: &str,
-        out: &mut Vec<u8>,
-    ) -> Self {
+    pub fn start(intent: Intent, endpoint: &Endpoint, headers: &str, out: &mut Vec<u8>) -> Self {
         let upgrade = Upgrade::request(&endpoint.host, &endpoint.path, headers, out);
         let phase = Phase::Upgrading(upgrade);
-        Self { phase, intent, frames: FrameReader::keeping(HEAD), session: None }
+        let frames = FrameReader::keeping(HEAD);
+        Self { phase, intent, frames, session: None, compression: Compression::None }
+    }
+
+    /// Has it inflate messages of so many bytes at most; permessage-deflate was offered among the
+    /// headers.
+    pub fn inflating(self, most: usize) -> Self {
+        Self { compression: Compression::Offered(most), ..self }
     }
 
     /// Has it speak a dialect, if one is given.
-    pub(crate) fn speaking(mut self, session: Option<DialectSession>) -> Self {
-        if session.is_some() {
-            self.frames = FrameReader::keeping(WHOLE);
+    pub fn speaking(mut self, session: Option<DialectSession>) -> Self {
+        if let Some(dialect) = session.as_ref().map(DialectSession::dialect) {
+            let alone = dialect.separator.is_empty();
+            let several = if dialect.stream { STREAM } else { WHOLE };
+            self.frames = FrameReader::keeping(if alone { HEAD } else { several });
         }
         Self { session, ..self }
     }
 
     /// The dialect it speaks.
-    pub(crate) fn dialect(&self) -> Option<&Arc<Dialect>> {
+    pub fn dialect(&self) -> Option<&Arc<Dialect>> {
         self.session.as_ref().map(DialectSession::dialect)
     }
 
     /// Takes received bytes; answers go to `out`, what happened to `event`.
-    pub(crate) fn receive(
+    pub fn receive(
         &mut self,
         bytes: &[u8],
         out: &mut Vec<u8>,
@@ -165,6 +156,15 @@ impl Client {
             return self.read_frames(bytes, out, &mut event);
         };
         let Some(rest) = upgrade.receive(bytes)? else { return Ok(()) };
+        let most = match self.compression {
+            Compression::Offered(most) => most,
+            _ if upgrade.extensions().is_empty() => 0,
+            _ => return Err(Fault::Protocol("an extension that was not offered")),
+        };
+        if let Some(inflater) = Inflater::agreed(upgrade.extensions(), most)? {
+            self.frames.accept_compressed(most);
+            self.compression = Compression::Agreed(Box::new(inflater));
+        }
         event(Event::Upgraded);
         if let Some(session) = &mut self.session {
             let binary = session.dialect().binary;
@@ -175,35 +175,59 @@ impl Client {
             }
             return self.read_frames(&rest, out, &mut event);
         }
-        match &self.intent {
+        match std::mem::replace(&mut self.intent, Intent::Publish) {
             Intent::Publish => {
                 self.phase = Phase::Live;
                 event(Event::Ready);
             }
-            Intent::Subscribe(channels) => {
-                self.phase = Phase::Confirming(channels.len());
-                for Subscription { channel, since } in channels {
-                    let mut data = serde_json::json!({ "channel": channel });
-                    if let Some(Position { epoch, seq }) = since {
-                        data["since"] = serde_json::json!({ "epoch": epoch, "seq": seq });
-                    }
-                    let request = serde_json::json!({
-                        "type": "request", "event": "subscribe", "id": "subscribe", "data": data,
-                    });
-                    self.send_text(&request.to_string(), out);
-                }
-            }
+            Intent::Subscribe(channels) => self.ask(&channels, out),
         }
         self.read_frames(&rest, out, &mut event)
     }
 
+    /// Requests subscriptions.
+    fn ask(&mut self, channels: &[Subscription], out: &mut Vec<u8>) {
+        self.phase = Phase::Confirming(channels.len());
+        for Subscription { channel, since } in channels {
+            let mut data = serde_json::json!({ "channel": channel });
+            if let Some(Position { epoch, seq }) = since {
+                data["since"] = serde_json::json!({ "epoch": epoch, "seq": seq });
+            }
+            let request = serde_json::json!({
+                "type": "request", "event": "subscribe", "id": "subscribe", "data": data,
+            });
+            self.send_text(&request.to_string(), out);
+        }
+    }
+
+    /// Subscribes to further channels of one that is ready; [`Event::Ready`] comes again unless
+    /// nothing is awaited. Returns whether that is so.
+    pub fn subscribe_further(&mut self, channels: &[String], out: &mut Vec<u8>) -> bool {
+        if let Some(session) = &mut self.session {
+            let binary = session.dialect().binary;
+            return session.subscribe_further(channels, &mut |text| write(text, binary, out));
+        }
+        let one = |channel: &String| Subscription { channel: channel.clone(), since: None };
+        self.ask(&channels.iter().map(one).collect::<Vec<_>>(), out);
+        channels.is_empty()
+    }
+
     /// Appends one text message to `out`.
-    pub(crate) fn send_text(&self, text: &str, out: &mut Vec<u8>) {
+    pub fn send_text(&self, text: &str, out: &mut Vec<u8>) {
         write(text, self.dialect().is_some_and(|dialect| dialect.binary), out);
     }
 
+    /// What a server answers to the upgrade, while it is awaited.
+    pub(crate) fn expected_response(&self) -> String {
+        let accept = match &self.phase {
+            Phase::Upgrading(upgrade) => upgrade.accept_key(),
+            _ => String::new(),
+        };
+        format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: {accept}\r\n\r\n")
+    }
+
     /// Appends a normal close.
-    pub(crate) fn send_close(&self, out: &mut Vec<u8>) {
+    pub fn send_close(&self, out: &mut Vec<u8>) {
         write_masked(out, Opcode::Close, &1000u16.to_be_bytes(), mask());
     }
 
@@ -213,13 +237,22 @@ impl Client {
         out: &mut Vec<u8>,
         event: &mut impl FnMut(Event<'_>),
     ) -> Result<(), Fault> {
-        let Self { phase, session, frames, .. } = self;
-        frames.feed(bytes, |Frame { opcode, payload, .. }| {
+        let Self { phase, session, frames, compression, .. } = self;
+        frames.feed(bytes, |Frame { opcode, payload, length, compressed }| {
+            let (payload, length) = match compression {
+                Compression::Agreed(inflater) if compressed => {
+                    event(Event::Inflating);
+                    let plain = inflater.inflate(payload)?;
+                    event(Event::Inflated);
+                    (plain, plain.len() as u64)
+                }
+                _ => (payload, length),
+            };
             match opcode {
                 Opcode::Text | Opcode::Binary => match session {
-                    Some(session) => hear(session, phase, payload, out, event)?,
-                    None if *phase == Phase::Live => event(Event::Text(payload)),
-                    None => confirm(phase, payload, event)?,
+                    Some(session) => hear(session, phase, (payload, length), out, event)?,
+                    None if *phase == Phase::Live => event(Event::Text(payload, length)),
+                    None => confirm(phase, (payload, length), event)?,
                 },
                 Opcode::Ping => write_masked(out, Opcode::Pong, payload, mask()),
                 Opcode::Pong => {}
@@ -234,19 +267,22 @@ impl Client {
 fn hear(
     session: &mut DialectSession,
     phase: &mut Phase,
-    frame: &[u8],
+    (frame, length): (&[u8], u64),
     out: &mut Vec<u8>,
     event: &mut impl FnMut(Event<'_>),
 ) -> Result<(), Fault> {
     let dialect = Arc::clone(session.dialect());
-    for message in dialect.messages(frame) {
+    let frame = session.whole(frame);
+    for message in dialect.messages(&frame) {
+        // One that is all of a frame may have been cut off.
+        let length = if message.len() == frame.len() { length } else { message.len() as u64 };
         match session.hear(message, &mut |text| write(text, dialect.binary, out)) {
             Heard::Ready => {
                 *phase = Phase::Live;
                 event(Event::Ready);
             }
             Heard::Refused(what) => return Err(Fault::Refused(what)),
-            Heard::Message => event(Event::Text(message)),
+            Heard::Message => event(Event::Text(message, length)),
             Heard::Answered => {}
         }
     }
@@ -259,9 +295,13 @@ fn write(text: &str, binary: bool, out: &mut Vec<u8>) {
 }
 
 /// Takes a message that comes while subscriptions wait for their confirmations.
-fn confirm(phase: &mut Phase, text: &[u8], event: &mut impl FnMut(Event<'_>)) -> Result<(), Fault> {
+fn confirm(
+    phase: &mut Phase,
+    (text, length): (&[u8], u64),
+    event: &mut impl FnMut(Event<'_>),
+) -> Result<(), Fault> {
     let Phase::Confirming(left) = phase else { return Ok(()) };
-    if let Some(confirmation) = confirmation(text)? {
+    if let Some(confirmation) = confirmation(text).map_err(Fault::Refused)? {
         event(Event::Confirmed(confirmation));
         *left -= 1;
         if *left == 0 {
@@ -270,24 +310,9 @@ fn confirm(phase: &mut Phase, text: &[u8], event: &mut impl FnMut(Event<'_>)) ->
         }
     } else {
         // Of a channel that is confirmed while others are not.
-        event(Event::Text(text));
+        event(Event::Text(text, length));
     }
     Ok(())
-}
-
-/// The confirmation of a subscription, if the message is one; the welcome before it is not.
-fn confirmation(text: &[u8]) -> Result<Option<Confirmation>, Fault> {
-    let Some(reply) = Reply::parse(text) else { return Ok(None) };
-    if let Some(code) = reply.error() {
-        return Err(Fault::Refused(code.to_owned()));
-    }
-    if reply.kind != "response" || reply.event != Some("subscribe") {
-        return Ok(None);
-    }
-    let data = reply.data.map(RawValue::get).unwrap_or_default();
-    let nameless =
-        Confirmation { channel: String::new(), epoch: String::new(), seq: 0, recovered: None };
-    Ok(Some(serde_json::from_str(data).unwrap_or(nameless)))
 }
 
 fn closed(payload: &[u8]) -> Fault {

@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 
+use crate::batch::{Batch, ChannelEnd};
 use crate::broadcasts::Broadcast;
+use crate::figures::{Checks, HandshakeSample};
 use crate::publish_tally::Published;
 use crate::receipts::{Receipts, first_median_last};
-use crate::recorder::{Batch, ChannelEnd};
 use crate::schedule::{Channel, MessageId, PublisherId};
-use crate::summary::{ChannelChecks, Checks, HandshakeSample, Slice};
-use crate::tally::{Counts, add_counts, histogram};
+use crate::summary::Slice;
+use crate::tally::{Counts, add_counts, histogram, short_histogram};
 use crate::timeline::Timeline;
+use crate::worker_report::WorkerReport;
 
 /// Most messages of which some threads have told and others not, before the oldest is closed.
 const MAX_OPEN: usize = 1 << 16;
@@ -33,16 +35,27 @@ pub(crate) struct PhaseTotals {
     pub(crate) first: Histogram<u64>,
     pub(crate) median: Histogram<u64>,
     pub(crate) last: Histogram<u64>,
+    pub(crate) inflating: Histogram<u64>,
     pub(crate) deliveries: u64,
     pub(crate) recovered: u64,
+    pub(crate) disconnected: u64,
     pub(crate) checks: Checks,
 }
 
 impl Default for PhaseTotals {
     fn default() -> Self {
         let [delivery, first, median, last] = [(); 4].map(|()| histogram());
-        let checks = Checks::default();
-        Self { delivery, first, median, last, deliveries: 0, recovered: 0, checks }
+        Self {
+            delivery,
+            first,
+            median,
+            last,
+            inflating: short_histogram(),
+            deliveries: 0,
+            recovered: 0,
+            disconnected: 0,
+            checks: Checks::default(),
+        }
     }
 }
 
@@ -62,6 +75,13 @@ pub(crate) struct Totals {
     pub(crate) last_at: u64,
 }
 
+/// What was received of one channel.
+#[derive(Debug, Default)]
+pub(crate) struct ChannelTotals {
+    pub(crate) deliveries: u64,
+    pub(crate) checks: Checks,
+}
+
 /// A message that is not closed yet.
 #[derive(Debug, Default)]
 struct Open {
@@ -79,13 +99,15 @@ pub(crate) struct Collector {
     pub(crate) phases: Vec<PhaseTotals>,
     pub(crate) slices: Vec<Slice>,
     pub(crate) handshakes: Vec<HandshakeSample>,
-    /// What subscribers published themselves.
+    /// What each source of messages published, once it has ended.
     pub(crate) published: Vec<Published>,
+    /// Of a load that other processes carry, what each told at its end.
+    pub(crate) workers: Vec<WorkerReport>,
     open: BTreeMap<MessageId, Open>,
     /// How many threads have subscribers of each channel.
     threads: HashMap<Channel, usize>,
     ends: HashMap<Channel, Vec<ChannelEnd>>,
-    pub(crate) channels: BTreeMap<Channel, ChannelChecks>,
+    pub(crate) channels: BTreeMap<Channel, ChannelTotals>,
 }
 
 impl Collector {
@@ -106,6 +128,7 @@ impl Collector {
             },
             handshakes: Vec::new(),
             published: Vec::new(),
+            workers: Vec::new(),
             open: BTreeMap::new(),
             threads,
             ends: HashMap::new(),
@@ -121,20 +144,22 @@ impl Collector {
     pub(crate) fn add(&mut self, batch: Batch) {
         for (place, more) in batch.phases {
             let phase = &mut self.phases[place];
-            phase.delivery.add(&more.delivery).expect("all have the same bounds");
+            phase.delivery.add(&*more.delivery).expect("all have the same bounds");
+            phase.inflating.add(&*more.inflating).expect("all have the same bounds");
+            phase.disconnected += more.disconnected;
             phase.deliveries += more.deliveries;
             phase.recovered += more.recovered;
             phase.checks.add(&more.checks);
             self.total.deliveries += more.deliveries;
             if self.timeline.phases()[place].measured {
-                self.total.latency.add(&more.delivery).expect("all have the same bounds");
+                self.total.latency.add(&*more.delivery).expect("all have the same bounds");
             }
         }
         for (place, more) in batch.slices {
             // Only what a damaged stamp claims could lie behind the end.
             let Some(slice) = self.slices.get_mut(place) else { continue };
             slice.deliveries += more.len();
-            slice.latency.add(&more).expect("all have the same bounds");
+            slice.latency.add(&*more).expect("all have the same bounds");
         }
         let total = &mut self.total;
         total.missing += batch.missing;
@@ -147,10 +172,10 @@ impl Collector {
             self.take((publisher, channel, broadcast.index), broadcast);
         }
         self.published.extend(batch.published);
+        self.workers.extend(batch.worker);
         for end in batch.channels {
             let (channel, deliveries, checks) = (end.channel, end.deliveries, end.checks);
-            let nothing = ChannelChecks { channel, deliveries: 0, checks: Checks::default() };
-            let sum = self.channels.entry(channel).or_insert(nothing);
+            let sum = self.channels.entry(channel).or_default();
             sum.deliveries += deliveries;
             sum.checks.add(&checks);
             self.ends.entry(channel).or_default().push(end);

@@ -1,13 +1,14 @@
 //! The command line resolved: checked, looked up, ready to run.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::process;
+use crate::transport::{Endpoint, Tls};
 use rustls::pki_types::ServerName;
-use uringcast_loadgen::process;
-use uringcast_loadgen::transport::{Endpoint, Tls};
+use serde::{Deserialize, Serialize};
 
 use crate::advice::Given;
 use crate::args::Args;
@@ -20,16 +21,19 @@ use crate::plan_input::Publish;
 use crate::schedule::MessageId;
 use crate::schedule::{Channel, PublisherId};
 use crate::server_url::{CONTROL, Schemes, ServerUrl, WEBSOCKET, masked};
+use crate::source_addresses::SourceAddresses;
 use crate::tls::Trust;
 use crate::tokens::Tokens;
 
-/// One address pair has about 28,000 ports, and connecting slows down long before the last.
-const CONNECTIONS_PER_SOURCE: u32 = 8_000;
-/// Of 127.0.0.1 to 127.0.0.254.
-pub(crate) const MAX_SOURCES: u32 = 250;
-
 /// Descriptors beside the connections: standard streams, epoll and waker per thread, a child.
 const OTHER_DESCRIPTORS: u64 = 64;
+
+/// The threads and publishers of one process, of those of the whole load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Portion {
+    pub(crate) threads: Range<u32>,
+    pub(crate) publishers: Range<u32>,
+}
 
 /// What one run needs.
 #[derive(Debug, Clone)]
@@ -39,9 +43,12 @@ pub(crate) struct Config {
     /// The server's control port, for publishing over HTTP.
     pub(crate) control: Option<Endpoint>,
     pub(crate) plan: LoadPlan,
+    /// Receiving threads of all processes.
     pub(crate) threads: u32,
-    /// How many loopback addresses to connect from; `None`: the kernel chooses.
-    pub(crate) sources: Option<u32>,
+    /// What this process carries of it.
+    pub(crate) portion: Portion,
+    /// Addresses to connect from; `None`: the kernel chooses.
+    pub(crate) source_addresses: Option<SourceAddresses>,
     /// The server's process, if it is on this machine and known.
     pub(crate) server_pid: Option<u32>,
     /// Names this run's messages: 8 hexadecimal digits.
@@ -68,16 +75,22 @@ impl Config {
         control_url: Option<&str>,
     ) -> Result<Self, OperatorError> {
         let trust = args.trust(certificate);
-        let endpoint = endpoint("--url", url, WEBSOCKET, &trust)?;
+        let mut endpoint = endpoint("--url", url, WEBSOCKET, &trust)?;
+        if !args.addresses.is_empty() {
+            let given = args.addresses.iter().flat_map(|addresses| addresses.0.iter().copied());
+            endpoint.addresses = given.collect();
+        }
         let dialect = dialect(args)?.map(Arc::new);
-        if dialect.is_some() && plan.publish == Publish::Clients {
+        let clients = plan.publish == Publish::Clients;
+        if clients && dialect.as_ref().is_some_and(|dialect| dialect.client_template().is_none()) {
             return Err(OperatorError(format!(
-                "--publish clients: subscribers publish in Uringcast's own protocol alone; leave \
-                 out --dialect {}, or use --publish ws",
+                "--publish clients: a subscriber of {} cannot publish over its connection; use \
+                 --publish ws",
                 args.dialect
             )));
         }
         let by_http = match &dialect {
+            Some(_) if clients => false,
             Some(dialect) => dialect.publishes_by_http(),
             None => plan.publish == Publish::Http,
         };
@@ -105,13 +118,21 @@ impl Config {
             api_key: args.credentials.api_key.is_some(),
             http: by_http,
             service: args.credentials.service.clone(),
+            compression: args.compression,
             for_certificate: trust.remedy(),
         };
+        let threads = args.threads.unwrap_or(cores).min(plan.connections);
         Ok(Self {
-            sources: sources(args, plan.connections, endpoint.address)?,
+            source_addresses: SourceAddresses::choose(
+                args.source.as_ref(),
+                args.source_addresses,
+                plan.connections,
+                &endpoint.addresses,
+            )?,
             endpoint,
             control,
-            threads: args.threads.unwrap_or(cores).min(plan.connections),
+            threads,
+            portion: Portion { threads: 0..threads, publishers: 0..plan.publishers },
             run: format!("{:08x}", fastrand::u32(..)),
             server_pid: args.server_pid,
             given,
@@ -156,8 +177,7 @@ impl Config {
     ) -> (Cow<'_, Endpoint>, Option<DialectSession>) {
         let plain = Cow::Borrowed(&self.endpoint);
         let Some(dialect) = &self.dialect else { return (plain, None) };
-        let first = channels.first().map_or("", String::as_str);
-        let path = dialect.path_for(publishes, first).filter(|_| self.endpoint.path == "/");
+        let path = dialect.path_for(publishes, channels).filter(|_| self.endpoint.path == "/");
         let endpoint = match path {
             Some(path) => Cow::Owned(Endpoint { path, ..self.endpoint.clone() }),
             None => plain,
@@ -205,8 +225,10 @@ impl Config {
     /// # Errors
     /// When it is not enough for the connections.
     pub(crate) fn check_file_limit(&self) -> Result<(), OperatorError> {
-        let connections = u64::from(self.plan.connections);
-        let (publishers, threads) = (self.plan.publishers.into(), self.threads.into());
+        let Portion { threads, publishers } = &self.portion;
+        let connections =
+            threads.clone().map(|thread| self.share(thread).len() as u64).sum::<u64>();
+        let (publishers, threads) = (publishers.len() as u64, threads.len() as u64);
         let needed = files_needed(connections, publishers, threads);
         let reached = process::raise_file_limit()
             .map_err(|error| OperatorError(format!("the limit of open files: {error}")))?;
@@ -214,10 +236,9 @@ impl Config {
             return Ok(());
         }
         Err(OperatorError(format!(
-            "--connections {}: this needs {needed} open files, the limit is {reached}; raise the \
-             hard limit (`ulimit -Hn`, LimitNOFILE=), use --connections {} at most, or run \
-             several loadgens",
-            self.plan.connections,
+            "--connections {connections}: this needs {needed} open files, the limit is {reached}; \
+             raise the hard limit (`ulimit -Hn`, LimitNOFILE=), use --connections {} at most, or \
+             several machines (`loadgen worker`)",
             reached.saturating_sub(needed - connections)
         )))
     }
@@ -226,29 +247,6 @@ impl Config {
 /// Descriptors that a run opens at most.
 pub(crate) fn files_needed(connections: u64, publishers: u64, threads: u64) -> u64 {
     connections + OTHER_DESCRIPTORS + publishers + 3 * threads
-}
-
-/// Loopback addresses that so many connections are spread over, unless told otherwise.
-pub(crate) fn sources_for(connections: u32) -> u32 {
-    connections.div_ceil(CONNECTIONS_PER_SOURCE).min(MAX_SOURCES)
-}
-
-fn sources(
-    args: &Args,
-    connections: u32,
-    address: SocketAddr,
-) -> Result<Option<u32>, OperatorError> {
-    let loopback = address.is_ipv4() && address.ip().is_loopback();
-    if let Some(count) = args.source_addresses
-        && !loopback
-    {
-        return Err(OperatorError(format!(
-            "--source-addresses {count}: only for a server on 127.0.0.1, this one is {address}"
-        )));
-    }
-    let spread = loopback && connections > CONNECTIONS_PER_SOURCE;
-    let spread = spread.then(|| sources_for(connections));
-    Ok(args.source_addresses.or(spread))
 }
 
 fn dialect(args: &Args) -> Result<Option<Dialect>, OperatorError> {
@@ -284,9 +282,9 @@ fn endpoint(
     } else {
         None
     };
-    let address = parsed.address().map_err(bad)?;
+    let addresses = vec![parsed.address().map_err(bad)?];
     let host = parsed.authority();
-    Ok(Endpoint { url: masked(&parsed.text), address, host, path: parsed.path, tls })
+    Ok(Endpoint { url: masked(&parsed.text), addresses, host, path: parsed.path, tls })
 }
 
 #[cfg(test)]

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use serde::Deserialize;
 
 use crate::schedule::Channel;
+
+/// The id of the first publication of a connection; smaller ones are those of subscriptions.
+pub(crate) const FIRST_ID: u64 = 1_000_000_000;
 
 /// What this program brings along.
 const READY: [(&str, &str); 8] = [
@@ -28,65 +31,80 @@ const CODE: usize = 80;
 /// One dialect, as its file writes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub(crate) struct Dialect {
-    pub(crate) about: String,
-    /// Path and query of subscribers, where the URL has none. `{channel}` is the first channel.
-    pub(crate) path: String,
+pub struct Dialect {
+    /// Which server, in words.
+    pub about: String,
+    /// Path and query of subscribers, where the URL has none. `{channel}` is the first channel,
+    /// `{channels}` all with commas between them.
+    pub path: String,
     /// The name of a channel, of its `{number}`.
-    pub(crate) channel: String,
+    pub channel: String,
     /// Whole header lines of the upgrade.
-    pub(crate) headers: Vec<String>,
+    pub headers: Vec<String>,
     /// Messages are sent in binary frames.
-    pub(crate) binary: bool,
+    pub binary: bool,
     /// What stands between several messages of one frame.
-    pub(crate) separator: String,
+    pub separator: String,
+    /// Frames cut messages anywhere: one ends with its separator.
+    pub stream: bool,
     /// Sent after the upgrade.
-    pub(crate) hello: Vec<Step>,
+    pub hello: Vec<Step>,
     /// Sent for each channel.
-    pub(crate) subscribe: Vec<Step>,
+    pub subscribe: Vec<Step>,
     /// What the server sends to see who is there.
-    pub(crate) heartbeat: Vec<Heartbeat>,
+    pub heartbeat: Vec<Heartbeat>,
     /// Texts of which a refusal has one.
-    pub(crate) refused: Vec<String>,
-    pub(crate) publish: Publication,
+    pub refused: Vec<String>,
+    /// How to publish.
+    pub publish: Publication,
     /// Names that templates may use, with what they stand for unless `--dialect-option` says so.
-    pub(crate) options: BTreeMap<String, String>,
+    pub options: BTreeMap<String, String>,
 }
 
 /// Something to send, and what must come before the next step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Step {
+pub struct Step {
     /// Nothing is sent if it is empty.
-    pub(crate) send: String,
+    pub send: String,
     /// Texts that the answer has, all of them, white space left out. None is awaited if empty.
-    pub(crate) until: Vec<String>,
+    pub until: Vec<String>,
     /// What of the answer `{captured}` is: the text between these two.
-    pub(crate) capture: Option<[String; 2]>,
+    pub capture: Option<[String; 2]>,
 }
 
 /// A question of the server, which is a whole message, and its answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Heartbeat {
-    pub(crate) receive: String,
-    pub(crate) send: String,
+pub struct Heartbeat {
+    /// The question.
+    pub receive: String,
+    /// The answer; none if it is empty.
+    pub send: String,
 }
 
 /// How to publish: by `send` over a WebSocket, or by `http-body` to `http-path`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub(crate) struct Publication {
+pub struct Publication {
     /// Of the publishers' upgrade, if it is another than that of subscribers.
-    pub(crate) path: String,
+    pub path: String,
     /// Publishers subscribe first.
-    pub(crate) joins: bool,
-    pub(crate) send: String,
+    pub joins: bool,
+    /// A publisher's text.
+    pub send: String,
+    /// What a subscriber sends to publish over its connection, if it is something else.
+    pub client_send: String,
+    /// A subscriber that publishes does not get its own message.
+    pub no_echo: bool,
     /// Texts that the answer to an accepted message has. Without any no answer is awaited.
-    pub(crate) accepted: Vec<String>,
-    pub(crate) http_path: String,
-    pub(crate) http_headers: Vec<String>,
-    pub(crate) http_body: String,
+    pub accepted: Vec<String>,
+    /// Of a request.
+    pub http_path: String,
+    /// Whole header lines of a request.
+    pub http_headers: Vec<String>,
+    /// Of a request.
+    pub http_body: String,
 }
 
 impl FromStr for Dialect {
@@ -121,7 +139,7 @@ impl Dialect {
     ///
     /// # Errors
     /// When it has no such name.
-    pub(crate) fn set(&mut self, option: &str) -> Result<(), String> {
+    pub fn set(&mut self, option: &str) -> Result<(), String> {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         let names = self.options.keys().cloned().collect::<Vec<_>>().join(", ");
         let Some(place) = self.options.get_mut(name) else {
@@ -132,7 +150,7 @@ impl Dialect {
     }
 
     /// Whether messages are published by HTTP.
-    pub(crate) fn publishes_by_http(&self) -> bool {
+    pub fn publishes_by_http(&self) -> bool {
         !self.publish.http_path.is_empty()
     }
 
@@ -142,7 +160,7 @@ impl Dialect {
     }
 
     /// A template with these names, and the options, filled in. The last name may hold anything.
-    pub(crate) fn fill(&self, template: &str, names: &[(&str, &str)]) -> String {
+    pub fn fill(&self, template: &str, names: &[(&str, &str)]) -> String {
         let mut text = template.to_owned();
         let options = self.options.iter().map(|(name, value)| (&**name, &**value));
         for (name, value) in options.chain(names.iter().copied()) {
@@ -155,16 +173,31 @@ impl Dialect {
     }
 
     /// The path of an upgrade, if the dialect says so.
-    pub(crate) fn path_for(&self, publishes: bool, channel: &str) -> Option<String> {
+    pub fn path_for(&self, publishes: bool, channels: &[String]) -> Option<String> {
+        let channel = channels.first().map_or("", String::as_str);
         let own = if publishes { &self.publish.path } else { &self.path };
         let path = if own.is_empty() { &self.path } else { own };
-        (!path.is_empty()).then(|| self.fill(path, &[("channel", channel)]))
+        (!path.is_empty()).then(|| {
+            let names = [("channel", channel), ("channels", &*channels.join(","))];
+            self.fill(path, &names)
+        })
+    }
+
+    /// The template of a publisher's text or body.
+    pub fn template(&self) -> &str {
+        let Publication { send, http_body, .. } = &self.publish;
+        if send.is_empty() { http_body } else { send }
+    }
+
+    /// That of a subscriber's text, if it can publish over its connection.
+    pub fn client_template(&self) -> Option<&str> {
+        let Publication { send, client_send, path, .. } = &self.publish;
+        let send = if client_send.is_empty() && path.is_empty() { send } else { client_send };
+        (!send.is_empty()).then_some(send)
     }
 
     /// The text, or the body, that publishes a document.
-    pub(crate) fn publication(&self, channel: &str, id: u64, data: &str) -> String {
-        let Publication { send, http_body, .. } = &self.publish;
-        let template = if send.is_empty() { http_body } else { send };
+    pub fn publication(&self, template: &str, channel: &str, id: u64, data: &str) -> String {
         let text = match template.contains("{text}") {
             true => serde_json::json!(data).to_string(),
             false => String::new(),
@@ -175,24 +208,34 @@ impl Dialect {
         self.fill(template, &names)
     }
 
-    /// The messages of a frame.
-    pub(crate) fn messages<'a>(&self, frame: &'a [u8]) -> Vec<&'a [u8]> {
-        if self.separator.is_empty() {
-            return vec![frame];
+    /// Bytes of whole messages at the beginning of these.
+    pub fn whole(&self, bytes: &[u8]) -> usize {
+        if !self.stream {
+            return bytes.len();
         }
         let separator = self.separator.as_bytes();
-        let (mut parts, mut start) = (Vec::new(), 0);
-        for at in memmem::find_iter(frame, separator) {
-            parts.push(&frame[start..at]);
-            start = at + separator.len();
-        }
-        parts.push(&frame[start..]);
-        parts.retain(|part| !part.is_empty());
-        parts
+        memmem::rfind(bytes, separator).map_or(0, |at| at + separator.len())
+    }
+
+    /// The messages of a frame.
+    pub fn messages<'a>(&self, frame: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let finder =
+            (!self.separator.is_empty()).then(|| Finder::new(&self.separator).into_owned());
+        let mut rest = Some(frame);
+        let messages = std::iter::from_fn(move || {
+            let bytes = rest.take()?;
+            let Some((finder, at)) = finder.as_ref().and_then(|of| Some((of, of.find(bytes)?)))
+            else {
+                return Some(bytes);
+            };
+            rest = Some(&bytes[at + finder.needle().len()..]);
+            Some(&bytes[..at])
+        });
+        messages.filter(|message| !message.is_empty())
     }
 
     /// What a refusal says, if the message is one.
-    pub(crate) fn refusal(&self, message: &[u8]) -> Option<String> {
+    pub fn refusal(&self, message: &[u8]) -> Option<String> {
         let squeezed = squeezed(message);
         let refused = self.refused.iter().any(|text| has(&squeezed, text));
         refused.then(|| {
@@ -202,21 +245,25 @@ impl Dialect {
     }
 
     /// The answer to a heartbeat, if the message is one.
-    pub(crate) fn pulse(&self, message: &[u8]) -> Option<&str> {
+    pub fn pulse(&self, message: &[u8]) -> Option<&str> {
         let message = message.trim_ascii();
         let known = self.heartbeat.iter().find(|one| one.receive.as_bytes() == message)?;
         Some(&known.send)
     }
 
-    /// Whether the message has all these texts. It has none if there are none.
-    pub(crate) fn matches(message: &[u8], texts: &[String]) -> bool {
-        let squeezed = squeezed(message);
-        !texts.is_empty() && texts.iter().all(|text| has(&squeezed, text))
+    /// Whether the message is the answer to an accepted publication.
+    pub(crate) fn accepts(&self, message: &[u8]) -> bool {
+        !self.publish.accepted.is_empty() && matches(&squeezed(message), &self.publish.accepted)
     }
 }
 
+/// Whether a text without white space has all of these. It has none if there are none.
+pub(crate) fn matches(squeezed: &[u8], texts: &[String]) -> bool {
+    !texts.is_empty() && texts.iter().all(|text| has(squeezed, text))
+}
+
 /// Without white space: servers print JSON with or without.
-fn squeezed(message: &[u8]) -> Vec<u8> {
+pub(crate) fn squeezed(message: &[u8]) -> Vec<u8> {
     message.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect()
 }
 

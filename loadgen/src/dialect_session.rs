@@ -1,15 +1,16 @@
 //! One connection in a dialect, from the upgrade to the last subscription. Pure.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 
-use crate::dialect::{Dialect, Step};
+use crate::dialect::{Dialect, Step, matches, squeezed};
 
 /// What a message means to a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub enum Heard {
     /// All subscriptions are confirmed.
     Ready,
     /// Nothing to the connection; it may be a delivery.
@@ -20,75 +21,114 @@ pub(crate) enum Heard {
     Refused(String),
 }
 
+/// A step with the channel it is about, and a number.
+#[derive(Debug, Clone)]
+struct Numbered {
+    step: Step,
+    channel: String,
+    number: usize,
+}
+
 /// The steps that are left, and what is awaited.
 #[derive(Debug)]
-pub(crate) struct DialectSession {
+pub struct DialectSession {
     dialect: Arc<Dialect>,
-    /// Each with the channel it is about, and a number.
-    steps: VecDeque<(Step, String, usize)>,
-    ready: bool,
+    /// One after the other.
+    hello: VecDeque<Numbered>,
+    /// All at once, after it.
+    subscribe: Vec<Numbered>,
+    awaited: Vec<Numbered>,
+    numbered: usize,
     captured: String,
+    /// Of a message that the last frame has cut.
+    cut: Vec<u8>,
 }
 
 impl DialectSession {
     /// Of a connection that subscribes to these channels; a publisher's if there are none.
-    pub(crate) fn new(dialect: Arc<Dialect>, channels: &[String]) -> Self {
-        let first = channels.first().cloned().unwrap_or_default();
-        let hello = dialect.hello.iter().map(|step| (step.clone(), first.clone()));
-        let subscribe = channels.iter().flat_map(|channel| {
-            dialect.subscribe.iter().map(|step| (step.clone(), channel.clone()))
-        });
-        let numbered = hello.chain(subscribe).enumerate();
-        let steps = numbered.map(|(place, (mut step, channel))| {
-            let number = (place + 1).to_string();
+    pub fn new(dialect: Arc<Dialect>, channels: &[String]) -> Self {
+        let mut session = Self {
+            hello: VecDeque::new(),
+            subscribe: Vec::new(),
+            awaited: Vec::new(),
+            numbered: 0,
+            captured: String::new(),
+            cut: Vec::new(),
+            dialect: Arc::clone(&dialect),
+        };
+        let first = channels.first().map_or("", String::as_str);
+        session.hello = session.numbered(&dialect.hello, first).into();
+        session.add(channels);
+        session
+    }
+
+    /// Subscriptions to these channels as well.
+    fn add(&mut self, channels: &[String]) {
+        let dialect = Arc::clone(&self.dialect);
+        for channel in channels {
+            let steps = self.numbered(&dialect.subscribe, channel);
+            self.subscribe.extend(steps);
+        }
+    }
+
+    fn numbered(&mut self, steps: &[Step], channel: &str) -> Vec<Numbered> {
+        let fill = |step: &Step| {
+            self.numbered += 1;
+            let (mut step, number) = (step.clone(), self.numbered);
             for text in &mut step.until {
-                *text = dialect.fill(text, &[("id", &number), ("channel", &channel)]);
+                let names = [("id", &*number.to_string()), ("channel", channel)];
+                *text = self.dialect.fill(text, &names);
             }
-            (step, channel, place + 1)
-        });
-        let steps = steps.collect();
-        Self { dialect, steps, ready: false, captured: String::new() }
+            Numbered { step, channel: channel.to_owned(), number }
+        };
+        steps.iter().map(fill).collect()
     }
 
     /// The dialect.
-    pub(crate) fn dialect(&self) -> &Arc<Dialect> {
+    pub fn dialect(&self) -> &Arc<Dialect> {
         &self.dialect
     }
 
     /// After the upgrade: sends the first steps. Returns whether nothing is awaited.
-    pub(crate) fn begin(&mut self, send: &mut impl FnMut(&str)) -> bool {
-        if let Some((step, channel, number)) = self.steps.front().cloned() {
-            self.say(&step, &channel, number, send);
-        }
+    pub fn begin(&mut self, send: &mut impl FnMut(&str)) -> bool {
         self.proceed(send)
     }
 
-    /// Passes steps that await nothing.
+    /// Subscribes to further channels. Returns whether nothing is awaited.
+    pub fn subscribe_further(&mut self, channels: &[String], send: &mut impl FnMut(&str)) -> bool {
+        self.add(channels);
+        self.proceed(send)
+    }
+
+    /// Sends the greeting up to an answer that is awaited, then all subscriptions.
     fn proceed(&mut self, send: &mut impl FnMut(&str)) -> bool {
-        while let Some((step, ..)) = self.steps.front()
-            && step.until.is_empty()
-        {
-            self.next(send);
+        while let Some(next) = self.hello.pop_front() {
+            self.say(next, send);
+            if !self.awaited.is_empty() {
+                return false;
+            }
         }
-        self.ready = self.steps.is_empty();
-        self.ready
+        for next in std::mem::take(&mut self.subscribe) {
+            self.say(next, send);
+        }
+        self.awaited.is_empty()
     }
 
-    fn next(&mut self, send: &mut impl FnMut(&str)) {
-        self.steps.pop_front();
-        if let Some((step, channel, number)) = self.steps.front().cloned() {
-            self.say(&step, &channel, number, send);
+    fn say(&mut self, next: Numbered, send: &mut impl FnMut(&str)) {
+        let Numbered { step, channel, number } = &next;
+        if !step.send.is_empty() {
+            let (number, auth) = (number.to_string(), self.auth(channel));
+            let names = [
+                ("id", &*number),
+                ("captured", &self.captured),
+                ("auth", &auth),
+                ("channel", channel),
+            ];
+            send(&self.dialect.fill(&step.send, &names));
         }
-    }
-
-    fn say(&self, step: &Step, channel: &str, number: usize, send: &mut impl FnMut(&str)) {
-        if step.send.is_empty() {
-            return;
+        if !step.until.is_empty() {
+            self.awaited.push(next);
         }
-        let (number, auth) = (number.to_string(), self.auth(channel));
-        let names =
-            [("id", &*number), ("captured", &self.captured), ("auth", &auth), ("channel", channel)];
-        send(&self.dialect.fill(&step.send, &names));
     }
 
     /// A signature over what was captured and the channel, as Pusher wants it: with the options
@@ -101,28 +141,52 @@ impl DialectSession {
         format!("{}:{hex}", option("key"))
     }
 
+    /// The whole messages that a frame brings, each with its separator; what it cuts is kept.
+    pub fn whole<'a>(&mut self, frame: &'a [u8]) -> Cow<'a, [u8]> {
+        if !self.dialect.stream {
+            return Cow::Borrowed(frame);
+        }
+        let mut bytes = match self.cut.is_empty() {
+            true => Cow::Borrowed(frame),
+            false => Cow::Owned([&std::mem::take(&mut self.cut), frame].concat()),
+        };
+        let whole = self.dialect.whole(&bytes);
+        self.cut.extend_from_slice(&bytes[whole..]);
+        match &mut bytes {
+            Cow::Borrowed(bytes) => *bytes = &bytes[..whole],
+            Cow::Owned(bytes) => bytes.truncate(whole),
+        }
+        bytes
+    }
+
     /// Takes a message; answers go to `send`.
-    pub(crate) fn hear(&mut self, message: &[u8], send: &mut impl FnMut(&str)) -> Heard {
+    pub fn hear(&mut self, message: &[u8], send: &mut impl FnMut(&str)) -> Heard {
         if let Some(answer) = self.dialect.pulse(message) {
             if !answer.is_empty() {
                 send(answer);
             }
             return Heard::Answered;
         }
-        let Some((step, ..)) = self.steps.front() else { return Heard::Message };
-        if Dialect::matches(message, &step.until) {
-            if let Some([before, behind]) = &step.capture {
-                let text = String::from_utf8_lossy(message);
-                let found =
-                    text.split_once(&**before).and_then(|(_, rest)| rest.split_once(&**behind));
-                self.captured = found.map(|(found, _)| found.to_owned()).unwrap_or_default();
-            }
-            self.next(send);
-            return if self.proceed(send) { Heard::Ready } else { Heard::Answered };
+        if self.awaited.is_empty() {
+            return Heard::Message;
         }
-        match self.dialect.refusal(message) {
-            Some(what) => Heard::Refused(what),
-            None => Heard::Message,
+        let text = squeezed(message);
+        let place = self.awaited.iter().position(|asked| matches(&text, &asked.step.until));
+        let Some(place) = place else {
+            return match self.dialect.refusal(message) {
+                Some(what) => Heard::Refused(what),
+                None => Heard::Message,
+            };
+        };
+        let Numbered { step, .. } = self.awaited.remove(place);
+        if let Some([before, behind]) = &step.capture {
+            let text = String::from_utf8_lossy(message);
+            let found = text.split_once(&**before).and_then(|(_, rest)| rest.split_once(&**behind));
+            self.captured = found.map(|(found, _)| found.to_owned()).unwrap_or_default();
+        }
+        match self.awaited.is_empty() && self.proceed(send) {
+            true => Heard::Ready,
+            false => Heard::Answered,
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::args::Args;
 use crate::load_plan::LoadPlan;
 use crate::machine::{Machine, count};
 use crate::server_url::{ServerUrl, WEBSOCKET};
+use crate::source_addresses::SourceAddresses;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -55,8 +56,8 @@ struct Demand {
     connections: u64,
     publishers: u64,
     threads: u64,
-    /// Addresses that connections come from.
-    sources: u64,
+    /// Pairs of an address that connections come from and one they go to.
+    pairs: u64,
     /// The server is on this machine.
     local: bool,
     tls: bool,
@@ -71,12 +72,15 @@ impl Demand {
                 || url.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
         });
         let cpus = machine.cpus_allowed().map_or(1, |list| count(&list)) as u32;
-        let spread = if local { crate::config::sources_for(plan.connections) } else { 1 };
+        let targets: usize = args.addresses.iter().map(|addresses| addresses.0.len()).sum();
+        let spread = if local { SourceAddresses::usual(plan.connections, targets) } else { 1 };
+        let sources = args.source.as_ref().map(|list| list.count() as u64);
         Self {
             connections: plan.connections.into(),
             publishers: plan.publishers.into(),
             threads: args.threads.unwrap_or(cpus).min(plan.connections).into(),
-            sources: args.source_addresses.unwrap_or(spread).into(),
+            pairs: sources.unwrap_or(args.source_addresses.unwrap_or(spread).into())
+                * targets.max(1) as u64,
             local,
             tls: args.self_host || url.is_some_and(|url| url.secure),
             pinned: args.pin.as_ref().map(|cpus| cpus.0.clone()),

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use uringcast_loadgen::transport::Endpoint;
-use uringcast_loadgen::upgrade::UpgradeError;
+use crate::transport::Endpoint;
+use crate::upgrade::UpgradeError;
 
 use crate::advice::Given;
 use crate::client::Fault;

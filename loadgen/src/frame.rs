@@ -7,6 +7,9 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::OpCode;
 
 const MAX_CONTROL: u64 = 125;
+/// The first reserved bit is that of compressed messages (RFC 7692, section 6).
+const COMPRESSED: u8 = 0x40;
+const RESERVED: u8 = 0x30;
 
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub struct Frame<'a> {
     pub payload: &'a [u8],
     /// Bytes of the whole payload.
     pub length: u64,
+    /// The payload is compressed; it is whole then.
+    pub compressed: bool,
 }
 
 /// The header of a frame.
@@ -49,6 +54,8 @@ pub struct Header {
     pub length: u64,
     /// What the payload is masked with, if a client sent it.
     pub mask: Option<[u8; 4]>,
+    /// The payload is compressed (RFC 7692).
+    pub compressed: bool,
 }
 
 impl Header {
@@ -58,8 +65,9 @@ impl Header {
     /// What the peer must not send. Fragments are not supported.
     pub fn parse(bytes: &[u8]) -> Result<Option<Self>, &'static str> {
         let &[first, second, ref rest @ ..] = bytes else { return Ok(None) };
-        if first & 0x70 != 0 {
-            return Err("a reserved bit, though no extension was offered");
+        let compressed = first & COMPRESSED != 0;
+        if first & RESERVED != 0 {
+            return Err("a reserved bit, which no extension has");
         }
         let (mut size, length) = match second & 0x7f {
             126 => (4, rest.first_chunk().map(|length| u16::from_be_bytes(*length).into())),
@@ -76,17 +84,11 @@ impl Header {
         let Some(opcode) = known.filter(|_| first & 0x80 != 0) else {
             return Err("a fragmented message or an unknown opcode");
         };
-        if matches!(opcode, Opcode::Close | Opcode::Ping | Opcode::Pong) && length > MAX_CONTROL {
-            return Err("a control frame of more than 125 bytes");
+        let control = matches!(opcode, Opcode::Close | Opcode::Ping | Opcode::Pong);
+        if control && (length > MAX_CONTROL || compressed) {
+            return Err("a control frame that is compressed or of more than 125 bytes");
         }
-        Ok(Some(Self { opcode, size, length, mask }))
-    }
-
-    fn of_server(bytes: &[u8]) -> Result<Option<Self>, &'static str> {
-        match Self::parse(bytes)? {
-            Some(Self { mask: Some(_), .. }) => Err("a masked frame from the server"),
-            header => Ok(header),
-        }
+        Ok(Some(Self { opcode, size, length, mask, compressed }))
     }
 }
 
@@ -95,6 +97,8 @@ impl Header {
 pub struct FrameReader {
     /// Bytes of a torn frame's payload that are kept.
     limit: usize,
+    /// Bytes of a compressed payload at most; `None` where compression is not agreed on.
+    compressed: Option<u64>,
     /// Of the torn frame: its header bytes, later the head of its payload.
     kept: Vec<u8>,
     torn: Option<(Header, u64)>,
@@ -103,7 +107,26 @@ pub struct FrameReader {
 impl FrameReader {
     /// A reader that keeps the first `limit` bytes of a torn frame's payload.
     pub fn keeping(limit: usize) -> Self {
-        Self { limit, kept: Vec::new(), torn: None }
+        Self { limit, compressed: None, kept: Vec::new(), torn: None }
+    }
+
+    /// Takes compressed frames of so many bytes at most from now on, and keeps them whole.
+    pub fn accept_compressed(&mut self, most: usize) {
+        self.compressed = Some(most as u64);
+    }
+
+    /// The header of a server's frame.
+    fn header(&self, bytes: &[u8]) -> Result<Option<Header>, &'static str> {
+        let header = Header::parse(bytes)?;
+        match header {
+            Some(Header { mask: Some(_), .. }) => Err("a masked frame from the server"),
+            Some(Header { compressed: true, length, .. }) => match self.compressed {
+                Some(most) if length <= most => Ok(header),
+                Some(_) => Err("a compressed message longer than any that was published"),
+                None => Err("a compressed message, which was not agreed on"),
+            },
+            header => Ok(header),
+        }
     }
 
     /// Calls `take` for each frame completed by `bytes`. An error ends the connection.
@@ -124,7 +147,7 @@ impl FrameReader {
                 // A header torn over two reads: byte by byte, at most nine times.
                 self.kept.push(bytes[0]);
                 bytes = &bytes[1..];
-                if let Some(header) = Header::of_server(&self.kept)? {
+                if let Some(header) = self.header(&self.kept)? {
                     self.begin(header);
                     if header.length == 0 {
                         bytes = self.resume(header, 0, bytes, &mut take)?;
@@ -132,7 +155,7 @@ impl FrameReader {
                 }
                 continue;
             }
-            let Some(header) = Header::of_server(bytes)? else {
+            let Some(header) = self.header(bytes)? else {
                 self.kept.extend_from_slice(bytes);
                 return Ok(());
             };
@@ -143,7 +166,8 @@ impl FrameReader {
                 bytes = rest;
                 continue;
             };
-            take(Frame { opcode: header.opcode, payload, length: header.length })?;
+            let Header { opcode, length, compressed, .. } = header;
+            take(Frame { opcode, payload, length, compressed })?;
             bytes = &rest[payload.len()..];
         }
         Ok(())
@@ -164,7 +188,8 @@ impl FrameReader {
     ) -> Result<&'a [u8], E> {
         let here = usize::try_from(missing).map_or(bytes.len(), |missing| missing.min(bytes.len()));
         let (part, rest) = bytes.split_at(here);
-        let room = self.limit - self.kept.len();
+        let limit = if header.compressed { usize::MAX } else { self.limit };
+        let room = limit - self.kept.len();
         self.kept.extend_from_slice(&part[..room.min(part.len())]);
         let missing = missing - here as u64;
         if missing > 0 {
@@ -172,8 +197,8 @@ impl FrameReader {
             return Ok(rest);
         }
         self.torn = None;
-        let Header { opcode, length, .. } = header;
-        let result = take(Frame { opcode, payload: &self.kept, length });
+        let Header { opcode, length, compressed, .. } = header;
+        let result = take(Frame { opcode, payload: &self.kept, length, compressed });
         self.kept.clear();
         result.map(|()| rest)
     }

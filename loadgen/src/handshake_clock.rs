@@ -1,9 +1,9 @@
 //! When a connection reached which part of its handshake.
 
+use crate::transport::Transport;
 use rustls::HandshakeKind;
-use uringcast_loadgen::transport::Transport;
 
-use crate::summary::HandshakeSample;
+use crate::figures::HandshakeSample;
 
 /// Times on the shared clock.
 #[derive(Debug, Clone, Copy)]

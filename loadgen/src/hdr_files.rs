@@ -7,7 +7,8 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
-use crate::summary::{Figures, Summary};
+use crate::figures::Figures;
+use crate::summary::Summary;
 
 /// Lines of a distribution for each halving of the distance to 100 %.
 const TICKS: u32 = 5;

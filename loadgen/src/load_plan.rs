@@ -182,8 +182,8 @@ fn check_phases(assertions: &[Assertion], timeline: &Timeline) -> Result<(), Ope
         .find(|assertion| assertion.phase().is_some_and(|name| !names.contains(&name)));
     unknown.map_or(Ok(()), |assertion| {
         Err(OperatorError(format!(
-            "--assert {}: there is no such phase; the phases are {}",
-            assertion.text(),
+            "{}: there is no such phase; the phases are {}",
+            assertion.written(),
             names.join(", ")
         )))
     })

@@ -2,7 +2,8 @@
 
 use memchr::memmem;
 
-use crate::client::{Confirmation, Position};
+use crate::client::Position;
+use crate::envelope_reply::Confirmation;
 use crate::schedule::Channel;
 
 /// The positions of one subscriber.

@@ -18,8 +18,9 @@ use crate::{hdr_files, html_report, report_table};
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Output {
-    /// Write the numbers as JSON to a file, or - for standard output (then without the table).
-    #[arg(long, value_name = "FILE")]
+    /// Write the numbers as JSON to a file; to standard output, then without the table, where none
+    /// or - is named.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub(crate) json: Option<String>,
     /// Write a page about the run: one HTML file without scripts, light and dark.
     #[arg(long, value_name = "FILE")]

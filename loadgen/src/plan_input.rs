@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use serde::Deserialize;
+use toml::Spanned;
 
 use crate::assertion::Assertion;
 use crate::channel_name::ChannelName;
@@ -182,8 +183,12 @@ pub(crate) struct PlanInput {
 
     /// What must hold, e.g. 'p99<5ms', 'last.p99.9<20ms', 'throughput>100000' (repeatable).
     #[arg(long = "assert", value_name = "CONDITION", help_heading = "Output")]
-    #[serde(rename = "assert")]
+    #[serde(skip)]
     pub(crate) assertions: Vec<Assertion>,
+    /// The same in a file.
+    #[arg(skip)]
+    #[serde(rename = "assert")]
+    pub(crate) in_file: Vec<Spanned<String>>,
     /// Seconds that this tool itself may be late at p99 before its figures mean nothing
     /// [default: 0.01].
     #[arg(long, value_name = "S", help_heading = "Output", value_parser = positive)]
@@ -238,10 +243,24 @@ impl PlanInput {
         };
         let text = std::fs::read_to_string(path)
             .map_err(|error| bad(&error, "name a file that can be read"))?;
-        toml::from_str(&text).map_err(|error| {
-            let what = error.to_string();
-            bad(&what.trim_end(), "docs/LOADGEN.md lists the fields of a plan")
-        })
+        Self::parse(&text).map_err(|what| bad(&what, "docs/LOADGEN.md lists the fields of a plan"))
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// Names the line, the field and what it may be.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let mut input: Self =
+            toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        for written in std::mem::take(&mut input.in_file) {
+            let line = text[..written.span().start].matches('\n').count() + 1;
+            let assertion = written.get_ref().parse::<Assertion>();
+            let assertion = assertion
+                .map_err(|form| format!("line {line}: assert {}: {form}", written.get_ref()))?;
+            input.assertions.push(assertion.of_line(line));
+        }
+        Ok(input)
     }
 
     /// What this says, and where it is silent what `other` says.
@@ -275,6 +294,7 @@ impl PlanInput {
             publish: self.publish.or(other.publish),
             publishers: self.publishers.or(other.publishers),
             assertions,
+            in_file: Vec::new(),
             max_lateness: self.max_lateness.or(other.max_lateness),
             phases: if self.phases.is_empty() { other.phases } else { self.phases },
         }

@@ -1,7 +1,9 @@
 //! Kernel settings of a tool's own process: CPUs and open files.
 
 use nix::sched::{CpuSet, sched_setaffinity};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::unistd::Pid;
 
 /// Keeps the calling thread, and those it starts, on these CPUs.
@@ -32,4 +34,13 @@ pub fn resident_bytes(pid: u32) -> Option<u64> {
 pub fn raise_file_limit() -> nix::Result<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard))
+}
+
+/// User and system time of this process so far.
+pub fn cpu_time() -> Duration {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Duration::ZERO };
+    let microseconds = |time: nix::sys::time::TimeVal| {
+        time.tv_sec().unsigned_abs() * 1_000_000 + time.tv_usec().unsigned_abs()
+    };
+    Duration::from_micros(microseconds(usage.user_time()) + microseconds(usage.system_time()))
 }

@@ -102,6 +102,16 @@ impl Progress {
         }
     }
 
+    /// A line about something that happened, above the view.
+    pub(crate) fn tell(&self, line: &str) {
+        let line = format!("loadgen: {}: {line}", self.scheme);
+        match &self.view {
+            View::Silent => {}
+            View::Terminal(bar) => bar.println(line),
+            View::Plain => eprintln!("{line}"),
+        }
+    }
+
     /// Removes the view from a terminal.
     pub(crate) fn clear(&self) {
         if let View::Terminal(bar) = &self.view {

@@ -1,12 +1,15 @@
 //! A publishing thread: sends each message when it is due, or at once if that is past.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use uringcast_loadgen::transport::{Endpoint, Transport};
+use crate::transport::{Endpoint, Transport};
 
+use crate::batch::{Batch, Update};
 use crate::client::{Client, Intent};
 use crate::config::Config;
+use crate::dialect::FIRST_ID;
 use crate::error::{ConnectionError, OperatorError};
 use crate::payload_stamp::{Stamp, filler};
 use crate::publish_tally::Published;
@@ -23,9 +26,9 @@ const ANSWERS_EVERY: u64 = 64;
 const CONNECT_SECONDS: u64 = 10;
 /// With no answer for this long after the last message the rest is not awaited.
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
+/// How often one that waits for the start looks.
+const BEFORE_THE_START: Duration = Duration::from_millis(5);
 const READ_BUFFER: usize = 64 * 1024;
-/// Of publications in a dialect; smaller numbers are those of subscriptions.
-const FIRST_ID: u64 = 1_000_000_000;
 
 /// One publisher's connection.
 pub(crate) struct Publisher<'a> {
@@ -39,24 +42,35 @@ pub(crate) struct Publisher<'a> {
     /// When the server last took more after it had not.
     free: u64,
     published: Published,
+    updates: Sender<Update>,
 }
 
 impl<'a> Publisher<'a> {
     /// Connects a publisher and waits until it may publish. An error names the URL it is about.
-    pub(crate) fn connect(config: &'a Config, number: u32) -> Result<Self, OperatorError> {
+    pub(crate) fn connect(
+        config: &'a Config,
+        number: u32,
+        updates: Sender<Update>,
+    ) -> Result<Self, OperatorError> {
         let endpoint = config.control.as_ref().unwrap_or(&config.endpoint);
-        Self::open(config, endpoint, number).map_err(|error| error.explain(&config.given, endpoint))
+        let publisher = Self::open(config, endpoint, number, updates);
+        publisher.map_err(|error| error.explain(&config.given, endpoint))
     }
 
-    fn open(config: &'a Config, endpoint: &Endpoint, number: u32) -> Result<Self, ConnectionError> {
-        let transport = Transport::connect(endpoint, None)?;
+    fn open(
+        config: &'a Config,
+        endpoint: &Endpoint,
+        number: u32,
+        updates: Sender<Update>,
+    ) -> Result<Self, ConnectionError> {
+        let transport = Transport::connect(endpoint, number, endpoint.tls.as_ref(), None)?;
         let mut out = Vec::new();
         let replies = match (&config.control, &config.dialect) {
             (None, _) => {
                 let (endpoint, session) = config.way(true, &config.all_names());
                 let headers = config.headers(number);
                 let client = Client::start(Intent::Publish, &endpoint, &headers, &mut out);
-                Replies::Ws(client.speaking(session))
+                Replies::Ws(Box::new(client.speaking(session)))
             }
             (Some(_), None) => {
                 let headers = config.args.credentials.publish_headers();
@@ -71,8 +85,18 @@ impl<'a> Publisher<'a> {
         let published = Published::new(number, config.plan.timeline());
         let filler = filler(config.plan.payload);
         let buffer = vec![0; READ_BUFFER];
-        let mut publisher =
-            Self { config, number, transport, replies, out, buffer, filler, free: 0, published };
+        let mut publisher = Self {
+            config,
+            number,
+            transport,
+            replies,
+            out,
+            buffer,
+            filler,
+            free: 0,
+            published,
+            updates,
+        };
         publisher.await_ready()?;
         Ok(publisher)
     }
@@ -92,10 +116,32 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    /// Sends the whole schedule, which begins at `start` on the shared clock, and reads the
-    /// answers.
-    pub(crate) fn run(mut self, shared: &Shared, start: u64) -> Result<Published, ConnectionError> {
+    /// Sends the whole schedule once the load starts, reads the answers, and reports.
+    pub(crate) fn run(mut self, shared: &Shared) {
+        let update = match self.follow_schedule(shared) {
+            Ok(()) => {
+                let published = Some(self.published);
+                Ok(Box::new(Batch { published, ..Batch::default() }))
+            }
+            Err(error) => {
+                let url = &self.config.endpoint.url;
+                Err(OperatorError(format!("a publisher to {url} ended early: {error}")))
+            }
+        };
+        // The receiver is gone only when the run is over anyway.
+        let _ = self.updates.send(update);
+    }
+
+    fn follow_schedule(&mut self, shared: &Shared) -> Result<(), ConnectionError> {
         pin(self.config);
+        while !shared.started() {
+            if shared.stop.load(Relaxed) {
+                return Ok(());
+            }
+            self.exchange()?;
+            std::thread::sleep(BEFORE_THE_START);
+        }
+        let start = shared.start.load(Relaxed);
         // Sleeps end within microseconds instead of 50; without it the thread is merely later.
         let _ = nix::sys::prctl::set_timerslack(1);
         let plan = &self.config.plan;
@@ -109,14 +155,13 @@ impl<'a> Publisher<'a> {
             if self.await_room()? {
                 self.free = shared.now();
             }
-            self.published.record(send.at, intended, self.free, now);
+            self.published.record(plan.timeline(), send.at, intended, self.free, now);
             shared.published.fetch_add(1, Relaxed);
             if send.sequence % ANSWERS_EVERY == 0 {
                 self.exchange()?;
             }
         }
-        self.await_answers(shared)?;
-        Ok(self.published)
+        self.await_answers(shared)
     }
 
     /// False if the run was ended meanwhile. Returns at once when the time is past.
@@ -145,7 +190,8 @@ impl<'a> Publisher<'a> {
         let data = stamp.document(&self.config.run, &self.filler);
         let name = self.config.name(channel);
         if let Some(dialect) = &self.config.dialect {
-            let text = dialect.publication(&name, sequence + FIRST_ID, &data);
+            let id = sequence + FIRST_ID;
+            let text = dialect.publication(dialect.template(), &name, id, &data);
             match &mut self.replies {
                 Replies::Http(replies) => {
                     let path = dialect.fill(&dialect.publish.http_path, &[("channel", &name)]);
@@ -199,14 +245,18 @@ impl<'a> Publisher<'a> {
         let mut count = |outcome| match outcome {
             Outcome::Accepted => published.accepted += 1,
             Outcome::Refused { sequence, code } => {
-                *published.errors.entry(code).or_default() += 1;
-                published.refused.extend(sequence.map(|of| config.plan.message(*number, of)));
+                let message = sequence.map(|of| config.plan.message(*number, of));
+                published.refuse(code, message);
             }
         };
         let open = transport.read_all(buffer, false, |bytes| {
             replies.receive(bytes, out, &mut ready, &mut count)?;
             Ok::<_, ConnectionError>(())
         })?;
+        let refusals = self.published.take_news();
+        if !refusals.is_empty() {
+            let _ = self.updates.send(Ok(Box::new(Batch { refusals, ..Batch::default() })));
+        }
         if open { Ok(ready) } else { Err(ConnectionError::Eof) }
     }
 
@@ -215,7 +265,7 @@ impl<'a> Publisher<'a> {
         let mut last = (Instant::now(), 0);
         while !shared.stop.load(Relaxed) && last.0.elapsed() < ANSWER_GRACE {
             self.exchange()?;
-            let now = self.published.accepted + self.published.errors.values().sum::<u64>();
+            let now = self.published.answered();
             if now >= sent {
                 break;
             }

@@ -1,11 +1,13 @@
 //! When the subscribers of one broadcast had it: the first, the last, and any rank between.
 
+use serde::{Deserialize, Serialize};
+
 /// Ranks that are remembered of one thread: each stands for so many that its own is off by at
 /// most one part in so many.
 const RANKS: u32 = 64;
 
 /// Times of receipt, in the order they are recorded.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Receipts {
     /// One in so many is remembered.
     every: u32,

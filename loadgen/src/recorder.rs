@@ -1,72 +1,18 @@
 //! What one thread's subscribers received. Each worker records without any sharing and hands over
 //! what it has several times a second; the [`crate::collector`] adds it up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use hdrhistogram::Histogram;
-use uringcast_loadgen::delivery_check::{Arrival, OrderCheck};
+use crate::delivery_check::{Arrival, OrderCheck};
 
+use crate::batch::{Batch, ChannelEnd, PhaseBatch};
 use crate::broadcasts::{Broadcast, Broadcasts, Joined, Receipt};
+use crate::figures::{Checks, HandshakeSample};
 use crate::payload_stamp::Stamp;
-use crate::publish_tally::Published;
 use crate::schedule::{Channel, PublisherId};
-use crate::summary::{Checks, HandshakeSample};
-use crate::tally::{Counts, histogram, slice_histogram};
+use crate::tally::{Packed, slice_histogram};
 use crate::timeline::Timeline;
-
-/// What was intended in one phase.
-#[derive(Debug)]
-pub(crate) struct PhaseBatch {
-    pub(crate) delivery: Histogram<u64>,
-    /// Without duplicates.
-    pub(crate) deliveries: u64,
-    /// Those of them that were made up for after an absence.
-    pub(crate) recovered: u64,
-    pub(crate) checks: Checks,
-}
-
-impl Default for PhaseBatch {
-    fn default() -> Self {
-        let (delivery, checks) = (histogram(), Checks::default());
-        Self { delivery, deliveries: 0, recovered: 0, checks }
-    }
-}
-
-/// What a worker hands to the collector: what it recorded since the last.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    pub(crate) phases: BTreeMap<usize, PhaseBatch>,
-    pub(crate) slices: BTreeMap<usize, Histogram<u32>>,
-    pub(crate) broadcasts: Vec<(PublisherId, Channel, Broadcast)>,
-    pub(crate) handshakes: Vec<HandshakeSample>,
-    /// Messages left out so far that have not turned up late.
-    pub(crate) missing: i64,
-    /// Deliveries to subscribers that are slow on purpose; nothing else counts of them.
-    pub(crate) slow_deliveries: u64,
-    /// Error codes and gap messages that subscribers received.
-    pub(crate) notices: Counts,
-    /// Subscribers lost during the load, by the reason.
-    pub(crate) disconnected: Counts,
-    /// The time of the last delivery.
-    pub(crate) last_at: u64,
-    /// Only with the last batch.
-    pub(crate) channels: Vec<ChannelEnd>,
-    /// What the subscribers published themselves; only with the last batch.
-    pub(crate) published: Option<Published>,
-}
-
-/// What one thread knows of a channel at the end.
-#[derive(Debug, Default)]
-pub(crate) struct ChannelEnd {
-    pub(crate) channel: Channel,
-    pub(crate) deliveries: u64,
-    pub(crate) checks: Checks,
-    /// When the subscribers of the end were confirmed, ascending.
-    pub(crate) joined: Vec<u64>,
-    /// By publisher, the index behind the newest message received.
-    pub(crate) ends: HashMap<PublisherId, u64>,
-}
 
 /// A channel that this thread has subscribers of.
 #[derive(Debug, Default)]
@@ -236,7 +182,7 @@ impl Recorder {
             let latency = now.saturating_sub(intended);
             phase.delivery.saturating_record(latency);
             let slice = timeline.slice_at(intended.saturating_sub(*start));
-            let slice = batch.slices.entry(slice).or_insert_with(slice_histogram);
+            let slice = batch.slices.entry(slice).or_insert_with(|| Packed(slice_histogram()));
             slice.saturating_record(latency);
         } else {
             phase.recovered += 1;
@@ -247,6 +193,28 @@ impl Recorder {
         if newcomer {
             broadcasts.excuse(joined, 0, Some(index), true, done);
         }
+    }
+
+    /// A subscriber has published a message that the server does not send back to it.
+    pub(crate) fn mark_own(&mut self, place: usize, stamp: Stamp) {
+        self.event += 1;
+        let Self { slots, members, batch, event, .. } = self;
+        let Some(joined) = members[place].joined.filter(|_| !members[place].slow) else { return };
+        let rooms = &mut members[place].rooms;
+        let Some(room) = rooms.iter_mut().find(|room| slots[room.slot].channel == stamp.channel)
+        else {
+            return;
+        };
+        let slot = &mut slots[room.slot];
+        let Stamp { publisher, index, intended, channel } = stamp;
+        let at = slot.place(publisher);
+        if room.order.len() <= at {
+            room.order.resize(at + 1, None);
+        }
+        room.order[at].get_or_insert_default().record(index);
+        let receipt = Receipt { index, intended, at: intended, joined, live: false };
+        let done = |broadcast| batch.broadcasts.push((publisher, channel, broadcast));
+        slot.broadcasts[at].receive(receipt, slot.present, *event, done);
     }
 
     /// A message of this run that cannot be told from others.
@@ -262,9 +230,19 @@ impl Recorder {
     /// Counts a fault in the subscriber's first channel and in the phase of `now`.
     fn fault(&mut self, place: usize, now: u64, count: fn(&mut Checks) -> &mut u64) {
         let Some(room) = self.members[place].rooms.first() else { return };
-        let phase = self.timeline.phase_at(now.saturating_sub(self.start));
-        *count(&mut self.batch.phases.entry(phase).or_default().checks) += 1;
         *count(&mut self.slots[room.slot].checks) += 1;
+        *count(&mut self.phase_of(now).checks) += 1;
+    }
+
+    /// What is recorded of the phase of a time.
+    fn phase_of(&mut self, now: u64) -> &mut PhaseBatch {
+        let phase = self.timeline.phase_at(now.saturating_sub(self.start));
+        self.batch.phases.entry(phase).or_default()
+    }
+
+    /// A message received at `now` took so many nanoseconds to inflate.
+    pub(crate) fn inflated(&mut self, now: u64, nanoseconds: u64) {
+        self.phase_of(now).inflating.saturating_record(nanoseconds);
     }
 
     pub(crate) fn handshake(&mut self, sample: HandshakeSample) {
@@ -276,7 +254,9 @@ impl Recorder {
         *self.batch.notices.entry(name.to_owned()).or_default() += 1;
     }
 
-    pub(crate) fn disconnect(&mut self, reason: String) {
+    /// A subscriber was lost, at `now`.
+    pub(crate) fn disconnect(&mut self, reason: String, now: u64) {
+        self.phase_of(now).disconnected += 1;
         *self.batch.disconnected.entry(reason).or_default() += 1;
     }
 

@@ -6,8 +6,9 @@ use http::header::CONTENT_LENGTH;
 use tungstenite::handshake::client::Response;
 use tungstenite::handshake::machine::TryParse;
 
-use crate::client::{Client, Event, Fault, Reply};
+use crate::client::{Client, Event, Fault};
 use crate::dialect::Dialect;
+use crate::envelope_reply::Reply;
 
 /// A longer HTTP answer is not one of the control port.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -26,7 +27,7 @@ pub(crate) enum Outcome {
 /// The requests of one publisher, and the answers to them.
 #[derive(Debug)]
 pub(crate) enum Replies {
-    Ws(Client),
+    Ws(Box<Client>),
     Http(HttpReplies),
 }
 
@@ -47,9 +48,9 @@ impl Replies {
                     None => answer(text),
                 };
                 client.receive(bytes, out, |event| match event {
-                    Event::Upgraded | Event::Confirmed(_) => {}
+                    Event::Upgraded | Event::Confirmed(_) | Event::Inflating | Event::Inflated => {}
                     Event::Ready => *ready = true,
-                    Event::Text(text) => answer(text).into_iter().for_each(&mut *outcome),
+                    Event::Text(text, _) => answer(text).into_iter().for_each(&mut *outcome),
                 })
             }
             Self::Http(replies) => replies.receive(bytes, outcome),
@@ -71,8 +72,8 @@ fn answer(text: &[u8]) -> Option<Outcome> {
 }
 
 /// The same of a message in a dialect. Which message is refused is not known.
-fn foreign_answer(dialect: &Dialect, text: &[u8]) -> Option<Outcome> {
-    if Dialect::matches(text, &dialect.publish.accepted) {
+pub(crate) fn foreign_answer(dialect: &Dialect, text: &[u8]) -> Option<Outcome> {
+    if dialect.accepts(text) {
         return Some(Outcome::Accepted);
     }
     dialect.refusal(text).map(|code| Outcome::Refused { sequence: None, code })

@@ -1,50 +1,62 @@
 //! The table of a terminal.
 
+use hdrhistogram::Histogram;
 use indicatif::HumanCount;
 
-use crate::quantiles::{QUANTILES, Quantiles};
+use crate::figures::Figures;
+use crate::quantiles::{QUANTILES, microseconds};
 use crate::report::Report;
-use crate::summary::MemoryUse;
+use crate::summary::{MemoryUse, Summary};
+
+/// Channels with faults that are shown.
+const SHOWN_CHANNELS: usize = 10;
 
 /// One column for each run, and remarks below.
 pub(crate) fn table(reports: &[Report]) -> String {
     let mut rows: Vec<Vec<String>> = Vec::new();
-    let mut row = |name: &str, cell: &dyn Fn(&Report) -> String| {
-        rows.push(std::iter::once(name.to_owned()).chain(reports.iter().map(cell)).collect());
+    let summaries = || reports.iter().map(|report| &report.summary);
+    let mut row = |name: &str, cell: &dyn Fn(&Summary, &Figures) -> String| {
+        let cells = summaries().map(|summary| cell(summary, &summary.total));
+        rows.push(std::iter::once(name.to_owned()).chain(cells).collect());
     };
-    row("", &|r| r.url.clone());
-    row("connections / channels", &|r| {
-        format!("{} / {}", HumanCount(r.connections.into()), HumanCount(r.channels.into()))
+    row("", &|s, _| s.url.clone());
+    row("connections / channels", &|s, _| {
+        format!("{} / {}", HumanCount(s.connections.into()), HumanCount(s.channels.into()))
     });
-    row("payload", &|r| format!("{} B", HumanCount(r.payload_bytes as u64)));
-    row("messages/s asked", &|r| number(r.rate_asked));
-    row("messages/s achieved", &|r| number(r.rate_achieved));
-    row("published", &|r| HumanCount(r.published).to_string());
-    row("deliveries", &|r| HumanCount(r.deliveries).to_string());
-    row("deliveries/s", &|r| number(r.deliveries_per_second));
-    row("lost / repeated / reordered", &|r| {
-        let [lost, repeated, reordered] = [r.loss, r.duplicates, r.reordered].map(HumanCount);
+    row("payload", &|s, _| format!("{} B", HumanCount(s.payload_bytes as u64)));
+    row("messages/s asked", &|_, total| number(total.rate_asked));
+    row("messages/s achieved", &|_, total| number(total.rate_achieved));
+    row("published", &|_, total| HumanCount(total.published).to_string());
+    row("deliveries", &|_, total| HumanCount(total.deliveries).to_string());
+    row("deliveries/s", &|_, total| number(total.deliveries_per_second));
+    row("lost / repeated / reordered", &|_, Figures { checks, .. }| {
+        let counts = [checks.lost, checks.duplicates, checks.reordered];
+        let [lost, repeated, reordered] = counts.map(HumanCount);
         format!("{lost} / {repeated} / {reordered}")
     });
-    let mut quantiles = |title: &str, of: &dyn Fn(&Report) -> &Quantiles| {
-        row(title, &|_| String::new());
+    let mut quantiles = |title: &str, of: &dyn Fn(&Figures) -> &Histogram<u64>| {
+        row(title, &|_, _| String::new());
         for (name, quantile) in QUANTILES {
-            row(&format!("  {name}"), &|r| time(of(r), quantile(of(r))));
+            row(&format!("  {name}"), &|_, total| time(of(total), quantile));
         }
     };
-    quantiles("every delivery", &|r| &r.latency);
-    quantiles("last subscriber", &|r| &r.last);
-    row("loadgen: sent late by, p99", &|r| time(&r.lateness, r.lateness.p99_us));
-    row("loadgen: CPU, of one core", &|r| format!("{:.0} %", r.cpu_percent));
+    quantiles("every delivery", &|total| &total.delivery);
+    quantiles("last subscriber", &|total| &total.last);
+    row("loadgen: sent late by, p99", &|_, total| time(&total.lateness, 0.99));
+    row("loadgen: CPU, of one core", &|s, _| format!("{:.0} %", s.cpu_percent));
+    if summaries().any(|summary| !summary.total.inflating.is_empty()) {
+        row("loadgen: inflating one, p50", &|_, total| time(&total.inflating, 0.5));
+    }
     // It says something of connections that are held, not of a short load.
-    if reports.iter().any(|report| ["idle", "soak"].contains(&&*report.scenario)) {
-        row("server: memory per connection", &|r| memory(r.server_memory));
-        row("loadgen: memory per connection", &|r| memory(r.own_memory));
+    if summaries().any(|summary| ["idle", "soak"].contains(&&*summary.scenario)) {
+        row("server: memory per connection", &|s, _| memory(s.server_memory));
+        row("loadgen: memory per connection", &|s, _| memory(s.own_memory));
     }
     let mut text = align(&rows);
     for report in reports {
-        for remark in report.remarks() {
-            text.push_str(&format!("{}: {remark}\n", report.url));
+        let url = &report.summary.url;
+        for remark in report.remarks().into_iter().chain(channels_at_fault(&report.summary)) {
+            text.push_str(&format!("{url}: {remark}\n"));
         }
         for figure in report.comparison.iter().flat_map(|earlier| &earlier.figures) {
             let [now, before] = [figure.now, figure.before].map(|of| match figure.unit {
@@ -53,10 +65,25 @@ pub(crate) fn table(reports: &[Report]) -> String {
             });
             let (name, verdict) = (figure.name, figure.verdict.words());
             let line = format!("{name} by second {now}, was {before}: {verdict}");
-            text.push_str(&format!("{}: {line}\n", report.url));
+            text.push_str(&format!("{url}: {line}\n"));
         }
     }
     text
+}
+
+/// A line for each channel where something is wrong, the worst first.
+fn channels_at_fault(summary: &Summary) -> Vec<String> {
+    let channels = summary.channels_at_fault();
+    let lines = channels.iter().take(SHOWN_CHANNELS).map(|one| {
+        let counts = one.checks.named().into_iter().filter(|(count, _)| *count > 0);
+        let counts: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();
+        format!("channel {}: {}", one.channel, counts.join(", "))
+    });
+    let mut lines: Vec<_> = lines.collect();
+    if let Some(more) = channels.len().checked_sub(SHOWN_CHANNELS).filter(|more| *more > 0) {
+        lines.push(format!("{more} further channels with faults; --json lists them"));
+    }
+    lines
 }
 
 fn memory(of: Option<MemoryUse>) -> String {
@@ -78,14 +105,15 @@ fn align(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// With three digits in the unit that fits; `-` of nothing.
-pub(crate) fn time(of: &Quantiles, microseconds: f64) -> String {
-    if of.count == 0 { "-".into() } else { duration(microseconds) }
+/// A quantile with three digits in the unit that fits; `-` of nothing.
+pub(crate) fn time(of: &Histogram<u64>, quantile: f64) -> String {
+    if of.is_empty() { "-".into() } else { duration(microseconds(of, quantile)) }
 }
 
 /// Microseconds with three digits in the unit that fits.
 pub(crate) fn duration(microseconds: f64) -> String {
     match microseconds {
+        us if us < 10.0 => format!("{us:.2} µs"),
         us if us < 1e3 => format!("{us:.0} µs"),
         us if us < 1e4 => format!("{:.2} ms", us / 1e3),
         us if us < 1e5 => format!("{:.1} ms", us / 1e3),

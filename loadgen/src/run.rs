@@ -4,26 +4,26 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{UsageWho, getrusage};
-use uringcast_loadgen::process;
+use crate::process::{self, cpu_time};
 
+use crate::batch::{Batch, Update};
 use crate::collector::{Collector, Sent};
 use crate::config::Config;
+use crate::coordination::Crew;
 use crate::error::{ConnectionError, OperatorError};
+use crate::figures::Figures;
 use crate::metrics_endpoint::MetricsEndpoint;
 use crate::moment::Moment;
+use crate::part::Part;
 use crate::plan_input::Publish;
 use crate::progress::Progress;
 use crate::publish_tally::Published;
-use crate::publisher::Publisher;
 use crate::schedule::Channel;
 use crate::shared::Shared;
 use crate::summarise::{expected, summarise};
-use crate::summary::{Figures, MemoryUse, Summary};
-use crate::worker::{self, Update};
+use crate::summary::{MemoryUse, Summary};
 
 /// Without a new subscriber for this long the ramp has failed.
 const RAMP_TIMEOUT: Duration = Duration::from_secs(15);
@@ -32,46 +32,34 @@ const IDLE_GRACE: Duration = Duration::from_secs(2);
 /// … and after this long in any case.
 const GRACE: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(100);
-/// From the decision to start to the first message.
+/// Nanoseconds from the decision to start to the first message; with workers on other hosts time
+/// for all to hear of it.
 const LEAD: u64 = 20_000_000;
+const REMOTE_LEAD: u64 = 500_000_000;
+/// Kinds of faults that are told while the run goes on.
+const MOST_TOLD: usize = 20;
 
 /// Runs the load. `interrupted` ends the publishing early.
 ///
 /// # Errors
 /// When the load cannot be put on the server at all.
 pub(crate) fn run(config: &Config, interrupted: &AtomicBool) -> Result<Summary, OperatorError> {
-    config.check_file_limit()?;
-    let connect = |number| Publisher::connect(config, number);
-    let publishers: Vec<_> = (0..config.plan.publishers).map(connect).collect::<Result<_, _>>()?;
-    let endpoint = config.args.output.metrics_endpoint()?;
+    let (sender, updates) = channel();
     let shared = &Shared::new();
-    let memory = Memory::now(config);
-    std::thread::scope(|scope| {
-        let (sender, updates) = channel();
-        for thread in 0..config.threads {
-            let sender = sender.clone();
-            scope.spawn(move || worker::run(config, shared, thread, sender));
-        }
-        drop(sender);
-        let run = Run {
-            config,
-            shared,
-            progress: Progress::new(config),
-            endpoint,
-            interrupted,
-            collector: Collector::new(
-                Arc::clone(config.plan.timeline()),
-                threads_by_channel(config),
-            ),
-            updates,
-            memory,
-        };
-        let result = run.measure(publishers, |publisher, start| {
-            scope.spawn(move || publisher.run(shared, start))
+    if !config.args.workers.is_empty() {
+        let (crew, config) = Crew::gather(config, shared)?;
+        let run = Run::new(&config, shared, updates, interrupted)?;
+        return std::thread::scope(|scope| {
+            crew.spawn(scope, &config, shared, &sender)?;
+            drop(sender);
+            run.measure(REMOTE_LEAD)
         });
-        shared.quit.store(true, Relaxed);
-        shared.stop.store(true, Relaxed);
-        result
+    }
+    let part = Part::connect(config, sender)?;
+    let run = Run::new(config, shared, updates, interrupted)?;
+    std::thread::scope(|scope| {
+        part.spawn(scope, shared);
+        run.measure(LEAD)
     })
 }
 
@@ -86,8 +74,6 @@ fn threads_by_channel(config: &Config) -> HashMap<Channel, usize> {
     threads
 }
 
-type Handle<'scope> = ScopedJoinHandle<'scope, Result<Published, ConnectionError>>;
-
 struct Run<'a> {
     config: &'a Config,
     shared: &'a Shared,
@@ -98,6 +84,16 @@ struct Run<'a> {
     updates: Receiver<Update>,
     /// Before the first subscriber.
     memory: Memory,
+    /// What was told when it first happened.
+    told: HashSet<String>,
+}
+
+/// All threads end, whatever becomes of the run.
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        self.shared.quit.store(true, Relaxed);
+        self.shared.stop.store(true, Relaxed);
+    }
 }
 
 /// Resident bytes of this process and of the server's.
@@ -119,34 +115,54 @@ impl Memory {
 }
 
 impl<'a> Run<'a> {
-    /// `spawn` starts a publisher, whose schedule begins at a time on the shared clock.
-    fn measure<'scope>(
-        mut self,
-        publishers: Vec<Publisher<'a>>,
-        spawn: impl Fn(Publisher<'a>, u64) -> Handle<'scope>,
-    ) -> Result<Summary, OperatorError> {
+    fn new(
+        config: &'a Config,
+        shared: &'a Shared,
+        updates: Receiver<Update>,
+        interrupted: &'a AtomicBool,
+    ) -> Result<Self, OperatorError> {
+        let timeline = Arc::clone(config.plan.timeline());
+        Ok(Self {
+            config,
+            shared,
+            progress: Progress::new(config),
+            endpoint: config.args.output.metrics_endpoint()?,
+            interrupted,
+            collector: Collector::new(timeline, threads_by_channel(config)),
+            updates,
+            memory: Memory::now(config),
+            told: HashSet::new(),
+        })
+    }
+
+    /// From the first connection to the last delivery; `lead` nanoseconds pass from the decision
+    /// to start to the first message.
+    fn measure(mut self, lead: u64) -> Result<Summary, OperatorError> {
         self.await_subscribers()?;
         let (config, shared) = (self.config, self.shared);
         let (started, cpu) = (Instant::now(), cpu_time());
-        let start = shared.now() + LEAD;
+        let start = shared.now() + lead;
         shared.start.store(start, Relaxed);
         self.collector.start = start;
-        let handles = publishers.into_iter().map(|publisher| spawn(publisher, start)).collect();
-        let mut published = self.await_publishers(handles, start)?;
-        self.await_deliveries(&published)?;
+        self.await_publishers(start)?;
+        self.await_deliveries()?;
         let memory = Memory::now(config);
         let cpu = (cpu_time() - cpu).as_secs_f64() / started.elapsed().as_secs_f64();
         shared.stop.store(true, Relaxed);
-        // The workers' last batches; the channel closes with the last worker.
+        // The last batches; the channel closes with the last thread.
         while let Ok(update) = self.updates.recv() {
             self.take(update)?;
         }
         self.progress.clear();
-        published.append(&mut self.collector.published);
+        let published = std::mem::take(&mut self.collector.published);
         self.settle(&published, start);
+        let workers = std::mem::take(&mut self.collector.workers);
+        let remote: f64 = workers.iter().map(|worker| worker.cpu_percent).sum();
+        let own_memory = Memory::growth(self.memory.own, memory.own, config);
         let summary = Summary {
-            cpu_percent: 100.0 * cpu,
-            own_memory: Memory::growth(self.memory.own, memory.own, config),
+            cpu_percent: if workers.is_empty() { 100.0 * cpu } else { remote },
+            own_memory: own_memory.filter(|_| workers.is_empty()),
+            workers,
             server_memory: Memory::growth(self.memory.server, memory.server, config),
             interrupted: self.interrupted.load(Relaxed),
             ..summarise(config, &self.collector, &published)
@@ -187,37 +203,26 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn await_publishers(
-        &mut self,
-        handles: Vec<Handle<'_>>,
-        start: u64,
-    ) -> Result<Vec<Published>, OperatorError> {
+    fn await_publishers(&mut self, start: u64) -> Result<(), OperatorError> {
         let end = start + self.config.plan.timeline().length();
         let chat = self.config.plan.publish == Publish::Clients;
-        let under_way = |shared: &Shared| {
-            !handles.iter().all(ScopedJoinHandle::is_finished)
-                || chat && shared.now() < end && !shared.quit.load(Relaxed)
-        };
-        while under_way(self.shared) {
+        let publishers = self.config.plan.publishers as usize;
+        while self.collector.published.len() < publishers
+            || chat && self.shared.now() < end && !self.shared.quit.load(Relaxed)
+        {
             if self.interrupted.load(Relaxed) {
                 self.shared.quit.store(true, Relaxed);
             }
             self.receive()?;
             self.observe(Duration::from_nanos(end.saturating_sub(self.shared.now())));
         }
-        let endpoint = &self.config.endpoint;
-        let finish = |handle: Handle<'_>| match handle.join() {
-            Ok(result) => result.map_err(|error| {
-                OperatorError(format!("a publisher to {} ended early: {error}", endpoint.url))
-            }),
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        handles.into_iter().map(finish).collect()
+        Ok(())
     }
 
-    fn await_deliveries(&mut self, published: &[Published]) -> Result<(), OperatorError> {
+    fn await_deliveries(&mut self) -> Result<(), OperatorError> {
         // Of subscribers that move it is not known before the end.
         let fixed = !self.config.plan.moves() && self.config.plan.publish != Publish::Clients;
+        let published = &self.collector.published;
         let wanted = if fixed { expected(self.config, published) } else { u64::MAX };
         let started = Instant::now();
         let mut last = (started, self.collector.total.deliveries);
@@ -278,18 +283,24 @@ impl<'a> Run<'a> {
     }
 
     fn take(&mut self, update: Update) -> Result<(), OperatorError> {
-        let batch =
-            update.map_err(|error| error.explain(&self.config.given, &self.config.endpoint))?;
+        let batch = update?;
+        self.tell_what_is_new(&batch);
         self.collector.add(*batch);
         Ok(())
     }
-}
 
-/// User and system time of this process so far.
-fn cpu_time() -> Duration {
-    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Duration::ZERO };
-    let microseconds = |time: nix::sys::time::TimeVal| {
-        time.tv_sec().unsigned_abs() * 1_000_000 + time.tv_usec().unsigned_abs()
-    };
-    Duration::from_micros(microseconds(usage.user_time()) + microseconds(usage.system_time()))
+    /// Tells of a refusal, an error or a lost connection when it first happens.
+    fn tell_what_is_new(&mut self, batch: &Batch) {
+        let given = &self.config.given;
+        let refused = batch.refusals.keys().map(|code| {
+            format!("the server refuses to publish, {code}: {}", given.remedy_for(code))
+        });
+        let notices = batch.notices.keys().map(|code| format!("a subscriber got {code}"));
+        let lost = batch.disconnected.keys().map(|why| format!("a subscriber was lost: {why}"));
+        for line in refused.chain(notices).chain(lost) {
+            if self.told.len() < MOST_TOLD && self.told.insert(line.clone()) {
+                self.progress.tell(&line);
+            }
+        }
+    }
 }

@@ -43,15 +43,7 @@ impl RunVerdict {
 /// What is wrong whatever was asserted.
 fn faults(summary: &Summary) -> Vec<String> {
     let (total, checks) = (&summary.total, summary.total.checks);
-    let counts = [
-        (checks.lost, "deliveries lost"),
-        (checks.duplicates, "duplicates"),
-        (checks.reordered, "out of order"),
-        (checks.corrupted, "not as they were published"),
-        (checks.misrouted, "on the wrong channel"),
-        (checks.foreign, "that this run did not publish"),
-    ];
-    let found = counts.into_iter().filter(|(count, _)| *count > 0);
+    let found = checks.named().into_iter().filter(|(count, _)| *count > 0);
     let mut faults: Vec<_> = found.map(|(count, what)| format!("{count} {what}")).collect();
     if total.deliveries == 0 && total.published > total.refused && summary.connections > 0 {
         faults.push("no message was delivered at all".into());

@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::timeline::Timeline;
 
 /// A channel, counted from 0.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub(crate) struct Channel(pub(crate) u32);
 
 impl Channel {
@@ -24,7 +26,7 @@ impl Channel {
 pub(crate) const MAX_PUBLISHERS: u32 = 999;
 
 /// A publisher, counted from 0. Behind those with a thread come the subscribers that publish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct PublisherId(pub(crate) u32);
 
 /// A message, by its publisher, channel and index there.

@@ -3,12 +3,14 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use uringcast_loadgen::process;
+use crate::process;
 
 use crate::config::Config;
 
 pub(crate) struct Shared {
     origin: Instant,
+    /// Nanoseconds from the time since `origin` to the clock that stamps carry.
+    offset: i64,
     /// Subscribers confirmed.
     pub(crate) ready: AtomicU32,
     /// Messages sent by all publishers.
@@ -22,9 +24,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// On a clock of its own.
     pub(crate) fn new() -> Self {
+        Self::on_clock(Instant::now(), 0)
+    }
+
+    /// On another clock, which shows `offset` nanoseconds more than have passed since `origin`.
+    pub(crate) fn on_clock(origin: Instant, offset: i64) -> Self {
         Self {
-            origin: Instant::now(),
+            origin,
+            offset,
             ready: AtomicU32::new(0),
             published: AtomicU64::new(0),
             start: AtomicU64::new(u64::MAX),
@@ -35,7 +44,7 @@ impl Shared {
 
     /// Nanoseconds on the clock that stamps carry.
     pub(crate) fn now(&self) -> u64 {
-        self.origin.elapsed().as_nanos() as u64
+        (self.origin.elapsed().as_nanos() as u64).saturating_add_signed(self.offset)
     }
 
     /// Whether the load has begun.

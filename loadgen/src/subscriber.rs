@@ -3,11 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::transport::{Tls, Transport};
 use rustls::client::{ClientConfig, Resumption};
-use uringcast_loadgen::transport::{Tls, Transport};
 
-use crate::client::{Client, Confirmation, Reply};
+use crate::client::Client;
 use crate::config::Config;
+use crate::envelope_reply::{Confirmation, Reply};
 use crate::error::ConnectionError;
 use crate::handshake_clock::HandshakeClock;
 use crate::log_positions::Positions;

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::collector::{Collector, PhaseTotals};
 use crate::config::Config;
+use crate::figures::Figures;
 use crate::phase::Phase;
 use crate::publish_tally::Published;
-use crate::summary::{Figures, PhaseFigures, Summary};
+use crate::summary::{ChannelChecks, PhaseFigures, Summary};
 use crate::tally::{Counts, add_counts, histogram};
 
 /// Deliveries that must come: accepted or unanswered messages times subscribers.
@@ -44,8 +45,12 @@ pub(crate) fn summarise(
     for (place, slice) in slices.iter_mut().enumerate() {
         slice.published = published.iter().map(|source| source.by_slice[place]).sum();
     }
-    let mut total = in_all(&phases, collector, published);
-    total.refused = publish_errors.values().sum();
+    let by_channel = collector.channels.iter().map(|(channel, of)| ChannelChecks {
+        channel: config.name(*channel),
+        deliveries: of.deliveries,
+        checks: of.checks,
+    });
+    let total = in_all(&phases, collector, published);
     Summary {
         url: config.endpoint.url.clone(),
         scenario: plan.scenario.to_string(),
@@ -58,7 +63,7 @@ pub(crate) fn summarise(
         phases,
         slices,
         slice_length: Duration::from_nanos(timeline.slice_length()),
-        by_channel: collector.channels.values().copied().collect(),
+        by_channel: by_channel.collect(),
         publish_errors,
         notices: collector.total.notices.clone(),
         disconnect_reasons: collector.total.disconnected.clone(),
@@ -72,24 +77,27 @@ fn phase_figures(
     collector: &Collector,
     published: &[Published],
 ) -> Figures {
-    let PhaseTotals { delivery, first, median, last, .. } = &collector.phases[place];
-    let PhaseTotals { deliveries, recovered, checks, .. } = collector.phases[place];
+    let PhaseTotals { delivery, first, median, last, inflating, .. } = &collector.phases[place];
+    let PhaseTotals { deliveries, recovered, disconnected, checks, .. } = collector.phases[place];
     let (mut lateness, mut own_lateness) = (histogram(), histogram());
     for source in published {
-        lateness.add(&source.lateness[place]).expect("all have the same bounds");
-        own_lateness.add(&source.own_lateness[place]).expect("all have the same bounds");
+        lateness.add(&*source.lateness[place]).expect("all have the same bounds");
+        own_lateness.add(&*source.own_lateness[place]).expect("all have the same bounds");
     }
     let mut figures = Figures {
         duration: phase.length,
         rate_asked: phase.mean_rate(),
         published: lateness.len(),
+        refused: published.iter().map(|source| source.refused_by_phase[place]).sum(),
         deliveries,
         recovered,
+        disconnected,
         checks,
         delivery: delivery.clone(),
         first: first.clone(),
         median: median.clone(),
         last: last.clone(),
+        inflating: inflating.clone(),
         lateness,
         own_lateness,
         ..Figures::default()
@@ -113,6 +121,8 @@ fn in_all(phases: &[PhaseFigures], collector: &Collector, published: &[Published
     for phase in phases {
         let figures = &phase.figures;
         total.published += figures.published;
+        total.refused += figures.refused;
+        total.disconnected += figures.disconnected;
         total.deliveries += figures.deliveries;
         total.recovered += figures.recovered;
         total.checks.add(&figures.checks);
@@ -129,13 +139,13 @@ fn in_all(phases: &[PhaseFigures], collector: &Collector, published: &[Published
             (&mut total.last, &figures.last),
             (&mut total.lateness, &figures.lateness),
             (&mut total.own_lateness, &figures.own_lateness),
+            (&mut total.inflating, &figures.inflating),
         ];
         for (sum, more) in pairs {
             sum.add(more).expect("all have the same bounds");
         }
     }
     collector.handshakes.iter().for_each(|sample| total.handshakes.record(sample));
-    total.disconnected = collector.total.disconnected.values().sum();
     let ended = published.iter().map(|source| source.ended).max().unwrap_or_default();
     let since = |end: u64| end.saturating_sub(begins.unwrap_or(end)) as f64 / 1e9;
     // A constant schedule's last message is due one gap before the end, so not less than scheduled.

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::insecure::AcceptAnyServerCert;
 use rustls::RootCertStore;
 use rustls::client::{ClientConfig, Resumption};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-use uringcast_loadgen::insecure::AcceptAnyServerCert;
 
 use crate::error::OperatorError;
 use crate::spki_pin::{PinnedKey, SpkiPin};

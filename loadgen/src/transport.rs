@@ -1,7 +1,7 @@
 //! A connection, plain or TLS, and its two addresses.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
@@ -24,19 +24,14 @@ pub struct Tls {
 pub struct Endpoint {
     /// As given, for messages.
     pub url: String,
-    /// Where the server listens.
-    pub address: SocketAddr,
+    /// Where the server listens; connections take them by turns. Never empty.
+    pub addresses: Vec<SocketAddr>,
     /// Host and port for the `Host` header.
     pub host: String,
     /// Path and query of the request.
     pub path: String,
     /// For wss.
     pub tls: Option<Tls>,
-}
-
-/// The `index`-th of the loopback addresses 127.0.0.1, 127.0.0.2, …
-pub fn loopback_source(index: u32) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + index))
 }
 
 /// A TLS connection's socket, which notes whether a read took all it had. The count that rustls
@@ -65,25 +60,19 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// Begins to connect, from `source` if one is given; the first write or read reports how it
-    /// went.
+    /// Begins to connect the `number`-th connection, from `source` if one is given; the first
+    /// write or read reports how it went. `tls` is the endpoint's, or the connection's own.
     ///
     /// # Errors
     /// The kernel's, e.g. out of descriptors or ports.
-    pub fn connect(endpoint: &Endpoint, source: Option<IpAddr>) -> io::Result<Self> {
-        Self::connect_with(endpoint, endpoint.tls.as_ref(), source)
-    }
-
-    /// As [`Transport::connect`], with this TLS instead of the endpoint's.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn connect_with(
+    pub fn connect(
         endpoint: &Endpoint,
+        number: u32,
         tls: Option<&Tls>,
         source: Option<IpAddr>,
     ) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(endpoint.address), Type::STREAM, None)?;
+        let address = endpoint.addresses[number as usize % endpoint.addresses.len()];
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
         if let Some(source) = source {
@@ -91,7 +80,7 @@ impl Transport {
             setsockopt(&socket, IpBindAddressNoPort, &true)?;
             socket.bind(&SocketAddr::new(source, 0).into())?;
         }
-        if let Err(error) = socket.connect(&endpoint.address.into())
+        if let Err(error) = socket.connect(&address.into())
             && error.raw_os_error() != Some(nix::libc::EINPROGRESS)
         {
             return Err(error);

@@ -1,7 +1,7 @@
 //! The client's side of the WebSocket upgrade (RFC 6455 section 4.1), pure.
 
 use http::StatusCode;
-use http::header::SEC_WEBSOCKET_ACCEPT;
+use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS};
 use tungstenite::handshake::client::{Response, generate_key};
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::handshake::machine::TryParse;
@@ -20,10 +20,11 @@ pub struct Upgrade {
     key: String,
     /// The response as far as it has come.
     response: Vec<u8>,
+    extensions: String,
 }
 
 impl Upgrade {
-    /// Writes the request to `out`. Compression is never offered. `headers` are whole lines, each
+    /// Writes the request to `out`. `headers` are whole lines, each
     /// with its end, or nothing.
     pub fn request(host: &str, path: &str, headers: &str, out: &mut Vec<u8>) -> Self {
         let key = generate_key();
@@ -32,12 +33,17 @@ impl Upgrade {
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{headers}\r\n"
         );
         out.extend_from_slice(request.as_bytes());
-        Self { key, response: Vec::new() }
+        Self { key, response: Vec::new(), extensions: String::new() }
     }
 
     /// The `Sec-WebSocket-Accept` that the server must answer with.
     pub fn accept_key(&self) -> String {
         derive_accept_key(self.key.as_bytes())
+    }
+
+    /// What the server's response says of extensions; nothing while it is not complete.
+    pub fn extensions(&self) -> &str {
+        &self.extensions
     }
 
     /// Takes received bytes. Returns those after the response once it is complete.
@@ -58,6 +64,9 @@ impl Upgrade {
         {
             return Err(UpgradeError("a wrong accept key".into()));
         }
+        let extensions = response.headers().get_all(SEC_WEBSOCKET_EXTENSIONS).iter();
+        let extensions: Vec<_> = extensions.filter_map(|value| value.to_str().ok()).collect();
+        self.extensions = extensions.join(", ");
         Ok(Some(self.response.split_off(size)))
     }
 }

@@ -8,19 +8,21 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use crate::transport::Transport;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use uringcast_loadgen::transport::{Transport, loopback_source};
 
+use crate::batch::{Batch, Update};
 use crate::chat::Chat;
 use crate::client::{Client, Event, Intent, Subscription};
 use crate::config::Config;
 use crate::error::ConnectionError;
 use crate::handshake_clock::HandshakeClock;
+use crate::inflater::OFFER;
 use crate::movements::{Movement, Movements};
 use crate::payload_stamp::{Found, Locator};
 use crate::plan_input::Publish;
-use crate::recorder::{Batch, Recorder};
+use crate::recorder::Recorder;
 use crate::schedule::Channel;
 use crate::shared::{Shared, pin};
 use crate::subscriber::{Connection, Kept, Reading, confirm, note};
@@ -32,14 +34,12 @@ pub(crate) const MAX_HANDSHAKES: usize = 128;
 /// How often a thread hands over what it recorded, and checks whether to stop.
 const HAND_OVER: Duration = Duration::from_millis(100);
 const EVENTS: usize = 1024;
+/// Bytes at most that a server adds to what was published; of compressed messages alone.
+const ENVELOPE: usize = 64 * 1024;
 /// The longest wait while connections are still to be opened.
 const RAMPING: Duration = Duration::from_millis(2);
 /// A wait for a message to send ends by so much before it is due: epoll rounds up.
 const EARLY: Duration = Duration::from_millis(1);
-
-/// What a worker reports to the main thread: what it recorded, or that a subscriber could not be
-/// connected, so that the run cannot begin.
-pub(crate) type Update = Result<Box<Batch>, ConnectionError>;
 
 struct Worker<'a> {
     config: &'a Config,
@@ -66,7 +66,7 @@ pub(crate) fn run(config: &Config, shared: &Shared, thread: u32, updates: Sender
     let worker = Worker::new(config, shared, thread, updates.clone());
     if let Err(error) = worker.and_then(Worker::run) {
         // The receiver is gone only when the run is over anyway; so below.
-        let _ = updates.send(Err(error));
+        let _ = updates.send(Err(error.explain(&config.given, &config.endpoint)));
     }
 }
 
@@ -124,7 +124,8 @@ impl<'a> Worker<'a> {
             if handed_over.elapsed() >= HAND_OVER {
                 handed_over = Instant::now();
                 self.serve_slow()?;
-                let _ = self.updates.send(Ok(Box::new(self.recorder.take())));
+                let refusals = self.chat.as_mut().map(Chat::take_news).unwrap_or_default();
+                let _ = self.updates.send(Ok(Box::new(Batch { refusals, ..self.recorder.take() })));
             }
         }
         for connection in self.connections.iter_mut().flatten() {
@@ -195,6 +196,9 @@ impl<'a> Worker<'a> {
                 Some(Connection { client, transport, out, .. }) => {
                     let sent = chat.send(due, start, (client, transport, out));
                     chat.record(due, start, self.shared.now());
+                    if self.config.dialect.as_ref().is_some_and(|dialect| dialect.publish.no_echo) {
+                        self.recorder.mark_own(due.place, due.stamp(start));
+                    }
                     failed.extend(sent.err().map(|_| due.place));
                 }
                 None => chat.skip(due, start, self.shared.now()),
@@ -225,11 +229,11 @@ impl<'a> Worker<'a> {
 
     fn open(&mut self, place: usize) -> io::Result<Connection> {
         let index = self.share.start + place as u32;
-        let source = self.config.sources.map(|count| loopback_source(index % count));
+        let source = self.config.source_addresses.as_ref().map(|sources| sources.of(index));
         let endpoint = &self.config.endpoint;
         let handshake = Some(Box::new(HandshakeClock::begin(self.shared.now())));
         let tls = self.kept[place].tls(self.config);
-        let transport = Transport::connect_with(endpoint, tls.as_ref(), source)?;
+        let transport = Transport::connect(endpoint, index, tls.as_ref(), source)?;
         let fd = transport.stream.as_raw_fd();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut SourceFd(&fd), Token(place), interest)?;
@@ -242,8 +246,13 @@ impl<'a> Worker<'a> {
         let names: Vec<String> = channels.iter().map(|one| self.config.name(*one)).collect();
         let (endpoint, session) = self.config.way(false, &names);
         let intent = Intent::Subscribe(channels.into_iter().map(subscribe).collect());
-        let headers = self.config.headers(index);
-        let client = Client::start(intent, &endpoint, &headers, &mut out).speaking(session);
+        let compression = self.config.args.compression;
+        let offer = if compression { OFFER } else { "" };
+        let headers = self.config.headers(index) + offer;
+        let mut client = Client::start(intent, &endpoint, &headers, &mut out).speaking(session);
+        if compression {
+            client = client.inflating(self.config.plan.payload + ENVELOPE);
+        }
         self.handshakes += 1;
         Ok(Connection { transport, client, out, handshake, ready: false })
     }
@@ -257,7 +266,7 @@ impl<'a> Worker<'a> {
             return Err(error);
         }
         if !self.shared.stop.load(Relaxed) {
-            self.recorder.disconnect(error.to_string());
+            self.recorder.disconnect(error.to_string(), self.shared.now());
         }
         if connection.is_some_and(|connection| !connection.ready) {
             self.handshakes -= 1;
@@ -301,9 +310,11 @@ impl<'a> Worker<'a> {
         let mut upgraded = None;
         let dialect = client.dialect().cloned();
         let take = |bytes: &[u8]| {
-            let now = shared.now();
+            let (now, mut begun) = (shared.now(), 0);
             client.receive(bytes, out, |event| match event {
                 Event::Upgraded => upgraded = Some(now),
+                Event::Inflating => begun = shared.now(),
+                Event::Inflated => recorder.inflated(now, shared.now() - begun),
                 Event::Confirmed(told) if recovers => {
                     let channel = self.config.channel_named(&told.channel);
                     confirm(recorder, positions, channel, &told);
@@ -318,7 +329,7 @@ impl<'a> Worker<'a> {
                         shared.ready.fetch_add(1, Relaxed);
                     }
                 }
-                Event::Text(text) => match locator.find(text) {
+                Event::Text(text, _) => match locator.find(text) {
                     Found::Whole(stamp) => {
                         recorder.deliver(place, stamp, false, now);
                         if recovers {

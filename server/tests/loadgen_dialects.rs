@@ -4,7 +4,7 @@ mod support;
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use support::{free_ports, tools, until};
 
@@ -49,16 +49,37 @@ fn script(name: &str) -> PathBuf {
 
 /// 50 messages over three channels to six subscribers: everything arrives, once and in order.
 fn passes(loadgen: &Path, url: &str, flags: &[&str]) {
-    let output = Command::new(loadgen)
+    // Subscribers of one channel each, then of two.
+    for (channels, deliveries) in [(1, 100), (2, 200)] {
+        let several = format!("--channels-per-client={channels}");
+        let run = run(loadgen, url, &[flags, &[&several]].concat());
+        assert_eq!(
+            (&run["published"], &run["deliveries"]),
+            (&50.into(), &deliveries.into()),
+            "{run}"
+        );
+    }
+}
+
+/// The same where the subscribers publish over their connections.
+fn chats(loadgen: &Path, url: &str, flags: &[&str]) {
+    passes(loadgen, url, &[flags, &["--publish=clients"]].concat());
+}
+
+fn load(loadgen: &Path, url: &str, flags: &[&str]) -> Output {
+    Command::new(loadgen)
         .args(["--url", url, "--connections=6", "--channels=3", "--rate=50", "--duration=1"])
-        .args(["--threads=1", "--quiet", "--json=-", "--max-lateness=10"])
+        .args(["--threads=1", "--quiet", "--json", "--max-lateness=10"])
         .args(flags)
         .output()
-        .expect("loadgen runs");
+        .expect("loadgen runs")
+}
+
+fn run(loadgen: &Path, url: &str, flags: &[&str]) -> serde_json::Value {
+    let output = load(loadgen, url, flags);
     assert!(output.status.success(), "{flags:?}: {output:?}");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let run = &report["runs"][0];
-    assert_eq!((&run["published"], &run["deliveries"]), (&50.into(), &100.into()), "{run}");
+    report["runs"][0].clone()
 }
 
 #[test]
@@ -73,6 +94,19 @@ fn raw_topics_of_node_are_measured() {
     let mut server = Command::new(node);
     let peer = Peer::start(server.arg(script("topics_server.mjs")).arg(argument), port);
     passes(&loadgen, &peer.url(), &["--dialect=topics"]);
+    chats(&loadgen, &peer.url(), &["--dialect=topics"]);
+}
+
+#[test]
+fn bun_s_topics_are_measured() {
+    const TEST: &str = "bun_s_topics_are_measured";
+    let Some(loadgen) = tools::built(TEST, "loadgen") else { return };
+    let Some(bun) = tools::npm(TEST, "@oven/bun-linux-x64/bin/bun") else { return };
+    let (port, argument) = port();
+    let server = tools::root().join("benches/peers/bun.js");
+    let peer = Peer::start(Command::new(bun).arg(server).arg(argument), port);
+    passes(&loadgen, &peer.url(), &["--dialect=topics"]);
+    chats(&loadgen, &peer.url(), &["--dialect=topics"]);
 }
 
 #[test]
@@ -84,6 +118,7 @@ fn the_original_family_s_server_is_measured() {
     let server = tools::root().join("benches/peers/mcp_server.py");
     let peer = Peer::start(Command::new(python).arg(server).arg(argument), port);
     passes(&loadgen, &peer.url(), &["--dialect=mcp-common"]);
+    chats(&loadgen, &peer.url(), &["--dialect=mcp-common"]);
 }
 
 #[test]
@@ -108,6 +143,7 @@ fn nats_is_measured() {
     std::fs::write(&config, text).expect("written");
     let peer = Peer::start(Command::new(program).arg("-c").arg(config), ports[1]);
     passes(&loadgen, &peer.url(), &["--dialect=nats"]);
+    chats(&loadgen, &peer.url(), &["--dialect=nats"]);
 }
 
 #[test]
@@ -129,4 +165,8 @@ fn nchan_is_measured() {
     server.arg("-p").arg(directory.path()).args(["-c", "nginx.conf"]);
     let peer = Peer::start(&mut server, port);
     passes(&loadgen, &peer.url(), &["--dialect=nchan"]);
+    let refused = load(&loadgen, &peer.url(), &["--dialect=nchan", "--publish=clients"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("--publish clients") && said.contains("nchan"), "{said}");
 }

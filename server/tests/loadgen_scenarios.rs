@@ -41,3 +41,17 @@ fn what_is_due_to_subscribers_that_move_is_delivered() {
         passes(&loadgen, &url, flags);
     }
 }
+
+/// Compression is agreed on, messages come compressed with the context of those before, and every
+/// check holds.
+#[test]
+fn compressed_messages_are_inflated_and_checked() {
+    const TEST: &str = "compressed_messages_are_inflated_and_checked";
+    let Some(loadgen) = tools::built(TEST, "loadgen") else { return };
+    for how in ["shared", "twin"] {
+        let class = format!("bench:* compression={how}");
+        let server = Server::start_in(FREE, &[("URINGCAST_CLASS", &class)]);
+        let url = format!("ws://{}", server.clients[0]);
+        passes(&loadgen, &url, &["--compression", "--payload=2000", "--assert=inflating.max>0ns"]);
+    }
+}

@@ -18,7 +18,7 @@ use rustls::client::Resumption;
 use rustls::crypto::SupportedKxGroup;
 use rustls::crypto::aws_lc_rs::kx_group;
 use socket2::SockRef;
-use uringcast_benches::client::{Client, Upgrading};
+use uringcast_benches::client::Client;
 use uringcast_benches::proc_usage::cpu_time;
 use uringcast_benches::tls;
 use uringcast_loadgen::transport::Tls;
@@ -144,7 +144,7 @@ fn open(address: SocketAddr, tls: &Tls) -> Result<Client> {
     // Closed by a reset: no port waits for a minute afterwards.
     SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
     let path = PATH.get().map_or("/", String::as_str);
-    Ok(Upgrading::request(stream, Some(tls), "localhost", path)?.finish()?)
+    Ok(Client::upgrade(stream, Some(tls), "localhost", path)?)
 }
 
 /// Bytes of resident memory.

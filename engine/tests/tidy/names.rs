@@ -24,6 +24,7 @@ const SHARED_NAMES: &[(&str, &str)] = &[
     ("environment", "what a finding depends on outside the program"),
     ("error", "the errors of a part"),
     ("frame", "RFC 6455 frames: the server's codec and that of tools"),
+    ("inflater", "inflates compressed messages: the server's those of clients, and a tool's"),
     ("lib", "cargo's name for the root of a library"),
     ("limits", "bounds: of the engine, of the server, and the doctor's of the system"),
     ("log", "Channel logs are the broker's; the server's writes lines for people"),

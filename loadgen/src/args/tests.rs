@@ -58,7 +58,7 @@ fn every_flag_is_documented() {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, &page).unwrap();
     } else {
-        assert!(written == page, "run UPDATE_DOCS=1 cargo test -p uringcast-loadgen --bin loadgen");
+        assert!(written == page, "run UPDATE_DOCS=1 cargo test --workspace --lib every_flag");
     }
 }
 

@@ -17,15 +17,13 @@ fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 fn upgrade_response(client: &Client) -> Vec<u8> {
-    let Phase::Upgrading(upgrade) = &client.phase else { panic!("it is upgraded") };
-    let accept = upgrade.accept_key();
-    format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: {accept}\r\n\r\n").into()
+    client.expected_response().into()
 }
 
 fn endpoint() -> Endpoint {
     Endpoint {
         url: "ws://localhost/p?q".into(),
-        address: ([127, 0, 0, 1], 80).into(),
+        addresses: vec![([127, 0, 0, 1], 80).into()],
         host: "localhost".into(),
         path: "/p?q".into(),
         tls: None,
@@ -61,7 +59,7 @@ fn a_subscriber_is_ready_after_its_confirmation_and_not_before() {
     let bytes = [frame(1, CONFIRMATION.as_bytes()), frame(1, b"hello")].concat();
     let events = drip(&mut client, &bytes, &mut out).unwrap();
     assert!(events[0].contains("Confirmed") && events.len() == 3, "{events:?}");
-    assert_eq!(events[1..], ["Ready", &format!("{:?}", Event::Text(b"hello"))]);
+    assert_eq!(events[1..], ["Ready", &format!("{:?}", Event::Text(b"hello", 5))]);
 }
 
 #[test]
@@ -98,4 +96,29 @@ fn each_way_to_be_turned_away_has_its_fault() {
     let error = br#"{"type":"error","error_code":"FORBIDDEN"}"#;
     let bytes = [upgrade_response(&client), frame(1, error)].concat();
     assert_eq!(drip(&mut client, &bytes, &mut out), Err(Fault::Refused("FORBIDDEN".into())));
+}
+
+#[test]
+fn compressed_messages_are_told_apart_and_only_if_they_were_offered() {
+    let mut out = Vec::new();
+    let answer = |client: &Client| {
+        let response = String::from_utf8(upgrade_response(client)).unwrap();
+        let extension = "\r\nsec-websocket-extensions: permessage-deflate\r\n\r\n";
+        response.replace("\r\n\r\n", extension).into_bytes()
+    };
+    let mut client = Client::start(Intent::Publish, &endpoint(), "", &mut out).inflating(100);
+    // "Hello" as RFC 7692, section 7.2.3.1, has it, and again with the context of the first.
+    let mut first = frame(1, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+    let mut second = frame(1, &[0xf2, 0x00, 0x11, 0x00, 0x00]);
+    (first[0], second[0]) = (0xc1, 0xc1);
+    let bytes = [answer(&client), first, second].concat();
+    let events = drip(&mut client, &bytes, &mut out).unwrap();
+    let text = format!("{:?}", Event::Text(b"Hello", 5));
+    let message = ["Inflating", "Inflated", &text];
+    assert_eq!(events, [&["Upgraded", "Ready"][..], &message, &message].concat());
+
+    let mut client = Client::start(Intent::Publish, &endpoint(), "", &mut out);
+    let bytes = answer(&client);
+    let fault = drip(&mut client, &bytes, &mut out).unwrap_err();
+    assert_eq!(fault, Fault::Protocol("an extension that was not offered"));
 }

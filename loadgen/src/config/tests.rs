@@ -19,10 +19,15 @@ fn every_connection_belongs_to_exactly_one_thread() {
 }
 
 #[test]
-fn many_loopback_connections_are_spread_over_addresses() {
-    assert_eq!(load(&["--connections", "8000"]).unwrap().sources, None);
-    assert_eq!(load(&["--connections", "8001"]).unwrap().sources, Some(2));
-    assert_eq!(load(&["--source-addresses", "3"]).unwrap().sources, Some(3));
+fn connections_come_from_and_go_to_the_addresses_that_are_named() {
+    let count = |args: &[&str]| load(args).unwrap().source_addresses.map_or(0, |all| all.count());
+    assert_eq!(count(&["--connections", "8000"]), 0);
+    assert_eq!(count(&["--connections", "8001"]), 2);
+    assert_eq!(count(&["--source-addresses", "3"]), 3);
+    assert_eq!(count(&["--source", "127.0.0.2-127.0.0.5"]), 4);
+    let addresses = load(&["--address=127.0.0.1:7-8", "--address=127.0.0.2:9"]).unwrap();
+    let addresses: Vec<_> = addresses.endpoint.addresses.iter().map(|to| to.port()).collect();
+    assert_eq!(addresses, [7, 8, 9]);
 }
 
 #[test]

@@ -48,11 +48,11 @@ fn ports(machine: &Machine, demand: &Demand) -> Finding {
     let range = machine.sysctl("net.ipv4.ip_local_port_range").unwrap_or_default();
     let [first, last] = <[u64; 2]>::try_from(range).unwrap_or(DEFAULT_PORTS);
     let ports = last.saturating_sub(first) + 1;
-    let need = demand.connections.div_ceil(demand.sources);
+    let need = demand.connections.div_ceil(demand.pairs);
     let found = format!(
-        "{} wanted from each of {} source addresses, ports {first} to {last} are {}",
+        "{} wanted of each of {} pairs of addresses, ports {first} to {last} are {}",
         HumanCount(need),
-        demand.sources,
+        demand.pairs,
         HumanCount(ports)
     );
     let widest = 65_535 - 1_024 + 1;
@@ -61,7 +61,7 @@ fn ports(machine: &Machine, demand: &Demand) -> Finding {
         (false, true) => {
             format!("loadgen --source-addresses {} …", demand.connections.div_ceil(widest))
         }
-        (false, false) => format!("loadgen --connections {widest} … on several hosts"),
+        (false, false) => "loadgen --source with several addresses of this machine".into(),
     };
     Finding::check("ports", need <= ports, found, (Verdict::Fail, command))
 }

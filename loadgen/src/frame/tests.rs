@@ -34,6 +34,22 @@ fn what_a_server_must_not_send_is_refused() {
 }
 
 #[test]
+fn compressed_frames_are_kept_whole_where_they_are_agreed_on() {
+    let payload = vec![7; 3 * HEAD];
+    let mut bytes = server_frame(OpCode::Data(Data::Text), &payload);
+    bytes[0] |= COMPRESSED;
+    assert!(frames(&mut FrameReader::keeping(HEAD), &bytes).is_err());
+    let mut reader = FrameReader::keeping(HEAD);
+    reader.accept_compressed(payload.len());
+    assert_eq!(frames(&mut reader, &bytes[..100]), Ok(vec![]));
+    assert_eq!(frames(&mut reader, &bytes[100..]), Ok(vec![(Opcode::Text, payload)]));
+    let mut reader = FrameReader::keeping(HEAD);
+    reader.accept_compressed(HEAD);
+    assert!(frames(&mut reader, &bytes).unwrap_err().contains("longer"));
+    assert!(frames(&mut reader, &[0xc9, 0]).is_err(), "a compressed ping");
+}
+
+#[test]
 fn a_client_frame_is_what_the_oracle_reads() {
     for length in [0, 1, 125, 126, 65_535, 65_536] {
         let payload = vec![b'x'; length];

@@ -1,26 +1,34 @@
 //! The part of the page about one run.
 
+use hdrhistogram::Histogram;
 use indicatif::HumanCount;
 
 use super::charts::{self, ONE, THREE, TWO};
 use super::markup::{escaped, figure, table};
 use crate::comparison::{Comparison, Quartiles};
-use crate::quantiles::{QUANTILES, Quantiles};
+use crate::figures::{Checks, Figures};
+use crate::quantiles::QUANTILES;
 use crate::rate_search::StepOutcome;
 use crate::report::Report;
 use crate::report_table::{duration, number, time};
+use crate::summary::Summary;
+
+/// Channels with faults that are shown.
+const SHOWN_CHANNELS: usize = 50;
 
 /// All of it.
 pub(super) fn section(report: &Report) -> String {
+    let summary = &report.summary;
     let parts = [
-        format!("<section>\n<h2>{}</h2>\n<p>{}</p>\n", escaped(&report.url), sentence(report)),
-        tiles(report),
+        format!("<section>\n<h2>{}</h2>\n<p>{}</p>\n", escaped(&summary.url), sentence(summary)),
+        tiles(&summary.total),
         remarks(report),
+        channels(summary),
         charts_of(report),
-        distributions(report),
+        distributions(&summary.total),
         report.comparison.as_ref().map(comparison).unwrap_or_default(),
-        search(report),
-        phases(report),
+        search(summary),
+        phases(summary),
         load(report),
         "</section>\n".into(),
     ];
@@ -32,43 +40,43 @@ fn count(count: u64) -> String {
 }
 
 /// What happened, for those who read nothing else.
-fn sentence(report: &Report) -> String {
-    let deliveries = match report.latency.count {
+fn sentence(summary: &Summary) -> String {
+    let latency = &summary.total.delivery;
+    let deliveries = match latency.len() {
         0 => "Nothing was delivered in the measured time.".into(),
         measured => format!(
             "Of {} deliveries half arrived within <b>{}</b> of the time their message was due, 99 \
              of 100 within <b>{}</b>, and the slowest after {}.",
             count(measured),
-            duration(report.latency.p50_us),
-            duration(report.latency.p99_us),
-            duration(report.latency.max_us),
+            time(latency, 0.5),
+            time(latency, 0.99),
+            time(latency, 1.0),
         ),
     };
-    let lost = match report.loss {
+    let lost = match summary.total.checks.lost {
         0 => "None was lost.".into(),
         lost => format!("<b>{} were lost.</b>", count(lost)),
     };
     format!(
         "{} subscribers of {} channel{}, {} messages a second of {} bytes for {} s. {deliveries} \
          {lost}",
-        count(report.connections.into()),
-        count(report.channels.into()),
-        if report.channels == 1 { "" } else { "s" },
-        number(report.rate_achieved),
-        count(report.payload_bytes as u64),
-        number(report.duration_seconds),
+        count(summary.connections.into()),
+        count(summary.channels.into()),
+        if summary.channels == 1 { "" } else { "s" },
+        number(summary.total.rate_achieved),
+        count(summary.payload_bytes as u64),
+        number(summary.total.duration.as_secs_f64()),
     )
 }
 
-fn tiles(report: &Report) -> String {
-    let latency = &report.latency;
+fn tiles(total: &Figures) -> String {
     let tiles = [
-        ("deliveries a second", number(report.deliveries_per_second)),
-        ("p50", time(latency, latency.p50_us)),
-        ("p99", time(latency, latency.p99_us)),
-        ("p99.9", time(latency, latency.p999_us)),
-        ("lost", count(report.loss)),
-        ("sent late by, p99", time(&report.lateness, report.lateness.p99_us)),
+        ("deliveries a second", number(total.deliveries_per_second)),
+        ("p50", time(&total.delivery, 0.5)),
+        ("p99", time(&total.delivery, 0.99)),
+        ("p99.9", time(&total.delivery, 0.999)),
+        ("lost", count(total.checks.lost)),
+        ("sent late by, p99", time(&total.lateness, 0.99)),
     ];
     let tile = |(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>");
     format!("<dl class=\"tiles\">{}</dl>\n", tiles.map(tile).concat())
@@ -80,6 +88,24 @@ fn remarks(report: &Report) -> String {
     if lines.is_empty() { lines } else { format!("<ul class=\"reasons\">{lines}</ul>\n") }
 }
 
+/// What is wrong, by channel; nothing where nothing is.
+fn channels(summary: &Summary) -> String {
+    let channels = summary.channels_at_fault();
+    let rows = channels.iter().take(SHOWN_CHANNELS).map(|one| {
+        let counts = one.checks.named().map(|(found, _)| count(found));
+        [one.channel.clone(), count(one.deliveries)].into_iter().chain(counts).collect()
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    let kinds = Checks::default().named().map(|(_, kind)| kind);
+    let head: Vec<&str> = ["", "deliveries"].into_iter().chain(kinds).collect();
+    let caption = match channels.len() {
+        0 => return String::new(),
+        all if all > SHOWN_CHANNELS => format!("The worst of {all} channels with faults"),
+        _ => "Channels with faults".into(),
+    };
+    table(&caption, &head, &rows)
+}
+
 fn charts_of(report: &Report) -> String {
     let mut curves = vec![(&report.curve[..], ONE), (&report.last_curve[..], TWO)];
     let mut legend = vec![("one", "every delivery"), ("two", "last subscriber")];
@@ -87,7 +113,8 @@ fn charts_of(report: &Report) -> String {
         curves.push((&before.curve, THREE));
         legend.push(("three", "every delivery of the earlier run"));
     }
-    let p99 = duration(report.latency.p99_us);
+    let total = &report.summary.total;
+    let p99 = time(&total.delivery, 0.99);
     let drawn = [
         (
             "Latency by percentile",
@@ -103,7 +130,7 @@ fn charts_of(report: &Report) -> String {
         ),
         (
             "Throughput",
-            format!("{} deliveries a second in the mean.", number(report.deliveries_per_second)),
+            format!("{} deliveries a second in the mean.", number(total.deliveries_per_second)),
             &[("one", "deliveries a second"), ("three", "lost")][..],
             charts::throughput(&report.seconds),
         ),
@@ -116,28 +143,30 @@ fn charts_of(report: &Report) -> String {
     shown.collect()
 }
 
-fn distributions(report: &Report) -> String {
+fn distributions(total: &Figures) -> String {
+    let (full, resumed) = (&total.handshakes.full, &total.handshakes.resumed);
     let rows = [
-        ("every delivery", &report.latency),
-        ("first subscriber", &report.first),
-        ("median subscriber", &report.median),
-        ("last subscriber", &report.last),
-        ("sent late by", &report.lateness),
-        ("TCP connected", &report.handshakes_full.tcp),
-        ("TLS handshake", &report.handshakes_full.tls),
-        ("TLS handshake, resumed", &report.handshakes_resumed.tls),
-        ("upgrade", &report.handshakes_full.upgrade),
+        ("every delivery", &total.delivery),
+        ("first subscriber", &total.first),
+        ("median subscriber", &total.median),
+        ("last subscriber", &total.last),
+        ("sent late by", &total.lateness),
+        ("inflating a message", &total.inflating),
+        ("TCP connected", &full.tcp),
+        ("TLS handshake", &full.tls),
+        ("TLS handshake, resumed", &resumed.tls),
+        ("upgrade", &full.upgrade),
     ];
-    let rows = rows.into_iter().filter(|(_, quantiles)| quantiles.count > 0);
+    let rows = rows.into_iter().filter(|(_, times)| !times.is_empty());
     let rows: Vec<Vec<String>> = rows.map(|(name, of)| distribution(name, of)).collect();
     let names = QUANTILES.iter().map(|(name, _)| *name);
     let head: Vec<&str> = ["", "count"].into_iter().chain(names).collect();
     table("Percentiles", &head, &rows)
 }
 
-fn distribution(name: &str, quantiles: &Quantiles) -> Vec<String> {
-    let times = QUANTILES.iter().map(|(_, quantile)| time(quantiles, quantile(quantiles)));
-    [name.to_owned(), count(quantiles.count)].into_iter().chain(times).collect()
+fn distribution(name: &str, times: &Histogram<u64>) -> Vec<String> {
+    let quantiles = QUANTILES.iter().map(|(_, quantile)| time(times, *quantile));
+    [name.to_owned(), count(times.len())].into_iter().chain(quantiles).collect()
 }
 
 fn comparison(comparison: &Comparison) -> String {
@@ -168,11 +197,11 @@ fn comparison(comparison: &Comparison) -> String {
     )
 }
 
-fn search(report: &Report) -> String {
-    if report.search.is_empty() {
+fn search(summary: &Summary) -> String {
+    if summary.search.is_empty() {
         return String::new();
     }
-    let rows = report.search.iter().map(|step| {
+    let rows = summary.search.iter().map(|step| {
         let outcome = match &step.outcome {
             StepOutcome::Held => "held".into(),
             StepOutcome::Failed(reason) => format!("failed: {reason}"),
@@ -184,22 +213,23 @@ fn search(report: &Report) -> String {
     table("Rates that were tried", &["", "p99", "outcome"], &rows)
 }
 
-fn phases(report: &Report) -> String {
-    if report.phases.len() < 2 {
+fn phases(summary: &Summary) -> String {
+    if summary.phases.len() < 2 {
         return String::new();
     }
-    let rows = report.phases.iter().map(|phase| {
+    let rows = summary.phases.iter().map(|phase| {
         let note = if phase.measured { "" } else { " (not measured)" };
+        let of = &phase.figures;
         vec![
             format!("{}{note}", phase.name),
-            format!("{} s", number(phase.duration_seconds)),
-            format!("{} of {}", number(phase.rate_achieved), number(phase.rate_asked)),
-            count(phase.deliveries),
-            time(&phase.latency, phase.latency.p50_us),
-            time(&phase.latency, phase.latency.p99_us),
-            time(&phase.latency, phase.latency.p999_us),
-            time(&phase.latency, phase.latency.max_us),
-            count(phase.checks.lost),
+            format!("{} s", number(of.duration.as_secs_f64())),
+            format!("{} of {}", number(of.rate_achieved), number(of.rate_asked)),
+            count(of.deliveries),
+            time(&of.delivery, 0.5),
+            time(&of.delivery, 0.99),
+            time(&of.delivery, 0.999),
+            time(&of.delivery, 1.0),
+            count(of.checks.lost),
         ]
     });
     let rows: Vec<Vec<String>> = rows.collect();
@@ -209,20 +239,22 @@ fn phases(report: &Report) -> String {
 
 fn load(report: &Report) -> String {
     let all = |counts: &[u64]| counts.iter().copied().map(count).collect::<Vec<_>>().join(", ");
+    let summary = &report.summary;
+    let Figures { published, refused, deliveries, checks, disconnected, .. } = &summary.total;
     let rows = [
-        ("scenario", report.scenario.clone()),
-        ("published, refused", all(&[report.published, report.refused])),
-        ("deliveries, warm-up included", count(report.deliveries)),
-        ("duplicates, out of order", all(&[report.duplicates, report.reordered])),
+        ("scenario", summary.scenario.clone()),
+        ("published, refused", all(&[*published, *refused])),
+        ("deliveries, warm-up included", count(*deliveries)),
+        ("duplicates, out of order", all(&[checks.duplicates, checks.reordered])),
         (
             "corrupted, misrouted, foreign",
-            all(&[report.corrupted, report.misrouted, report.foreign]),
+            all(&[checks.corrupted, checks.misrouted, checks.foreign]),
         ),
-        ("connections lost", count(report.disconnected)),
-        ("publishers", count(report.publishers.into())),
-        ("seed", report.seed.to_string()),
+        ("connections lost", count(*disconnected)),
+        ("publishers", count(summary.publishers.into())),
+        ("seed", summary.seed.to_string()),
         ("TLS", report.tls.unwrap_or("none").to_owned()),
-        ("CPU of the load generator", format!("{:.0} % of one core", report.cpu_percent)),
+        ("CPU of the load generator", format!("{:.0} % of one core", summary.cpu_percent)),
     ];
     let rows: Vec<Vec<String>> =
         rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();

@@ -1,14 +1,20 @@
-use hdrhistogram::Histogram;
-
 use super::*;
 use crate::comparison::Baseline;
+use crate::figures::Checks;
 use crate::heat_map::HeatMap;
-use crate::quantiles::Quantiles;
 use crate::second::Second;
+use crate::summary::{ChannelChecks, Summary};
 
 fn report() -> Report {
-    let mut latency = Histogram::<u64>::new(3).unwrap();
-    (1..=1_000_u64).for_each(|value| latency.record(value * 1_000).unwrap());
+    let mut summary = Summary { url: "ws://<here>".into(), ..Summary::default() };
+    let delivery = &mut summary.total.delivery;
+    (1..=1_000_u64).for_each(|value| delivery.record(value * 1_000).unwrap());
+    summary.total.checks.lost = 1;
+    let checks = Checks { lost: 1, ..Checks::default() };
+    summary.by_channel = vec![
+        ChannelChecks { channel: "a<b".into(), deliveries: 999, checks },
+        ChannelChecks { channel: "well".into(), ..ChannelChecks::default() },
+    ];
     let second = |at: i32| Second {
         at: at.into(),
         deliveries: 100,
@@ -20,10 +26,8 @@ fn report() -> Report {
         ..Second::default()
     };
     Report {
-        url: "ws://<here>".into(),
+        summary,
         failures: vec!["ws://<here>: p99<1ms & more".into()],
-        latency: Quantiles::from(&latency),
-        loss: 1,
         seconds: (0..10).map(second).collect(),
         curve: vec![[0.0, 1.0], [0.5, 500.0], [0.99, 990.0]],
         heat: HeatMap {
@@ -44,12 +48,13 @@ fn the_page_says_what_happened_and_loads_nothing() {
         "<li>ws://&lt;here&gt;: p99&lt;1ms &amp; more</li>",
         "Of 1,000 deliveries half arrived within <b>500 µs</b>",
         "<b>1 were lost.</b>",
+        "<tr><th scope=\"row\">a&lt;b</th><td>999</td><td>1</td><td>0</td>",
         "<tr><th scope=\"row\">cpus online</th><td>2</td></tr>",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
     assert_eq!(page.matches("<svg ").count(), 3, "{page}");
-    for foreign in ["<script", "src=", "href=", "url(", "<here>", "cpu quota"] {
+    for foreign in ["<script", "src=", "href=", "url(", "<here>", "cpu quota", "well"] {
         assert!(!page.contains(foreign), "{foreign}");
     }
 }

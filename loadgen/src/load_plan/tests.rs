@@ -37,7 +37,7 @@ fn a_phase_takes_from_the_plan_what_it_does_not_say() {
 fn a_search_has_an_objective_and_another_rate_the_same_phases() {
     let scenario = Some(Scenario::FindMax);
     let plan = resolve(PlanInput { scenario, ..PlanInput::default() }).unwrap();
-    assert_eq!(plan.assertions[0].text(), USUAL_OBJECTIVE);
+    assert_eq!(plan.assertions[0].written(), format!("--assert {USUAL_OBJECTIVE}"));
     assert_eq!(plan.max_rate, Some(1e9));
     let other = plan.at_rate(7.0);
     let phases = |plan: &LoadPlan| plan.timeline().phases().to_vec();
@@ -58,6 +58,9 @@ fn what_cannot_be_is_named_with_its_value_and_the_remedy() {
     let calm = PlanInput { assertions, ..PlanInput::default() };
     let error = resolve(calm).unwrap_err();
     assert!(error.contains("--assert phase.calm.p99<5ms") && error.contains("steady"), "{error}");
+    let plan = "rate = 5\nassert = [\n  'loss==0',\n  'phase.calm.p99<5ms',\n]";
+    let error = LoadPlan::resolve(PlanInput::parse(plan).unwrap()).unwrap_err().0;
+    assert!(error.starts_with("--plan, line 4: assert phase.calm.p99<5ms: "), "{error}");
     let name = Some("global".parse().unwrap());
     let global = PlanInput { channel_name: name, channels: Some(2), ..PlanInput::default() };
     assert!(resolve(global).unwrap_err().contains("--channel-name global: 2 channels"));

@@ -126,3 +126,14 @@ fn one_that_is_slow_on_purpose_is_only_counted() {
     let batch = recorder.finish();
     assert_eq!((batch.slow_deliveries, missing(&batch)), (1, vec![]));
 }
+
+#[test]
+fn what_is_not_sent_back_is_due_to_all_others() {
+    let mut recorder = recorder(&[&[0], &[0]], false);
+    recorder.mark_own(0, stamp(0, 0));
+    deliver(&mut recorder, 1, stamp(0, 0));
+    recorder.mark_own(0, stamp(0, 1));
+    let batch = recorder.finish();
+    assert_eq!(missing(&batch), [(1, 1)], "the second reached nobody else");
+    assert_eq!((batch.channels[0].deliveries, checks(&batch)), (1, Checks::default()));
+}

@@ -4,8 +4,9 @@
 #![allow(dead_code, unreachable_pub)]
 
 mod regular;
+mod stream;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -15,9 +16,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use regular::Injected;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
+use stream::{Stream, certificate};
 use tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 use tungstenite::{Message, WebSocket};
 
@@ -85,6 +86,7 @@ impl Server {
             control,
             config,
             sockets: Vec::new(),
+            full: HashSet::new(),
             posts: Vec::new(),
             channels: HashMap::new(),
             held: None,
@@ -108,60 +110,14 @@ impl Drop for Server {
     }
 }
 
-fn certificate(directory: &Path) -> Arc<ServerConfig> {
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
-    let pem = made.cert.pem();
-    std::fs::write(directory.join("cert.pem"), &pem).unwrap();
-    let chain = vec![CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()];
-    let key = made.signing_key.serialize_pem();
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    Arc::new(config)
-}
-
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.read(buffer),
-            Self::Tls(stream) => stream.read(buffer),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.write(bytes),
-            Self::Tls(stream) => stream.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.flush(),
-            Self::Tls(stream) => stream.flush(),
-        }
-    }
-}
-
 struct State {
     fault: Fault,
     listener: TcpListener,
     control: TcpListener,
     config: Option<Arc<ServerConfig>>,
     sockets: Vec<Option<WebSocket<Stream>>>,
+    /// Those that did not take all of what they were sent.
+    full: HashSet<usize>,
     posts: Vec<(TcpStream, Vec<u8>)>,
     channels: HashMap<String, Vec<usize>>,
     injected: Arc<Mutex<Injected>>,
@@ -192,6 +148,7 @@ impl State {
                 }
             }
             busy |= self.serve_posts();
+            busy |= self.flush_full();
             while self.delayed.first().is_some_and(|(at, ..)| *at <= Instant::now()) {
                 let (_, index, text) = self.delayed.remove(0);
                 self.send(index, text);
@@ -320,9 +277,29 @@ impl State {
 
     fn send(&mut self, index: usize, text: String) {
         let Some(socket) = &mut self.sockets[index] else { return };
-        if socket.send(Message::text(text)).is_err() {
-            self.sockets[index] = None;
+        let sent = socket.send(Message::text(text));
+        self.keep_if_full(index, sent);
+    }
+
+    /// A full socket takes the rest later; one that failed is gone.
+    fn keep_if_full(&mut self, index: usize, sent: tungstenite::Result<()>) {
+        match sent {
+            Ok(()) => drop(self.full.remove(&index)),
+            Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.full.insert(index);
+            }
+            Err(_) => self.sockets[index] = None,
         }
+    }
+
+    fn flush_full(&mut self) -> bool {
+        for index in std::mem::take(&mut self.full) {
+            if let Some(socket) = &mut self.sockets[index] {
+                let flushed = socket.flush();
+                self.keep_if_full(index, flushed);
+            }
+        }
+        !self.full.is_empty()
     }
 
     fn close(&mut self, index: usize, frame: CloseFrame) {

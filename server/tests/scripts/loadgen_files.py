@@ -19,12 +19,18 @@ for name, document in documents.items():
     assert not faults, faults
 
 # A schema that accepts everything would say nothing.
-for key in ("latency", "seconds", "tls"):
+for key in ("latency", "loss", "by_channel", "seconds", "tls"):
     broken = json.loads(json.dumps(documents["now"]))
     del broken["runs"][0][key]
     assert not validator.is_valid(broken), f"{key} may be missing"
 
+misspelt = json.loads(json.dumps(documents["now"]))
+misspelt["runs"][0]["phases"][0]["los"] = 0
+assert not validator.is_valid(misspelt), "a key that is not in it"
+
 run = documents["now"]["runs"][0]
+assert [one["channel"] for one in run["by_channel"]] == ["bench:0"], run
+assert sum(phase["deliveries"] for phase in run["phases"]) == run["by_channel"][0]["deliveries"]
 assert run["comparison"]["started_at"] == documents["before"]["runs"][0]["started_at"]
 assert len(run["seconds"]) == 7 and len(run["phases"]) == 2, run
 assert documents["now"]["environment"]["kernel"].startswith("Linux "), documents

@@ -6,39 +6,33 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use uringcast_benches::client::frame;
-use uringcast_loadgen::frame::Opcode;
+use uringcast_loadgen::client::{Client, Event, Fault};
 use uringcast_loadgen::transport::Transport;
 
-use crate::connect::{Connector, Target, Wish};
-use crate::deliveries::{Deliveries, Layout};
+use crate::connect::{Connector, Opened, Target};
+use crate::deliveries::{Deliveries, Faults, Layout};
 use crate::envelope::{SEQ, frame_of_envelope, number};
-use crate::parser::{Parser, Piece};
-use crate::server_protocol::{Message, ServerProtocol};
+use crate::server_protocol::{Message, ServerProtocol, Speech};
 
 /// More than a socket usually holds, so that a read that does not fill it was the last.
 const BUFFER: usize = 256 << 10;
 /// Tokens of publishers start here.
 const PUBLISHERS: usize = 1 << 30;
 
-struct Subscriber {
+struct Connection {
     transport: Transport,
-    parser: Parser,
-}
-
-struct Publisher {
-    transport: Transport,
+    client: Client,
     out: Vec<u8>,
 }
 
 /// See the module.
 pub(crate) struct Clients {
-    protocol: ServerProtocol,
+    speech: Speech,
     poll: Poll,
     events: Events,
     buffer: Vec<u8>,
-    subscribers: Vec<Subscriber>,
-    publishers: Vec<Publisher>,
+    subscribers: Vec<Connection>,
+    publishers: Vec<Connection>,
     names: Vec<String>,
     pub deliveries: Deliveries,
     /// Bytes of `data` of the messages now in flight.
@@ -50,13 +44,12 @@ pub(crate) struct Clients {
 impl Clients {
     /// Connects all and waits until they are subscribed.
     pub(crate) fn connect(target: &Target, layout: Layout) -> io::Result<Clients> {
-        let protocol = target.protocol;
         let names: Vec<String> = match layout.channels {
             1 => vec!["bench".into()],
             many => (0..many).map(|channel| format!("bench{channel}")).collect(),
         };
         let mut clients = Clients {
-            protocol,
+            speech: target.speech(layout.channels > 1),
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
             buffer: vec![0; BUFFER],
@@ -70,49 +63,47 @@ impl Clients {
         };
         let mut connector = target.connector(0);
         clients.add_subscribers(&mut connector, layout)?;
-        clients.add_publishers(&mut connector, layout)?;
+        clients.add_publishers(&mut connector)?;
         Ok(clients)
     }
 
     fn add_subscribers(&mut self, connector: &mut Connector, layout: Layout) -> io::Result<()> {
-        let Clients { protocol, names, subscribers, poll, .. } = self;
-        let wishes = (0..layout.connections).map(|connection| {
-            let channels: Vec<String> =
-                layout.channels_of(connection).map(|c| names[c as usize].clone()).collect();
-            let (hello, replies) = protocol.subscribe(&channels);
-            let path = protocol.subscriber_path(&channels);
-            Wish { path, hello, replies, reply: protocol.subscribed() }
-        });
-        let mut opened: Vec<Transport> = Vec::new();
-        connector.open(wishes, |transport| opened.push(transport))?;
-        for transport in opened {
-            let (fd, token) = (transport.stream.as_raw_fd(), Token(subscribers.len()));
-            poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE)?;
-            let parser = Parser::new(*protocol == ServerProtocol::Nats);
-            subscribers.push(Subscriber { transport, parser });
+        let Clients { speech, names, .. } = self;
+        let start = |connection: usize, host: &str, out: &mut Vec<u8>| {
+            let channels = layout.channels_of(connection as u32);
+            let channels: Vec<String> = channels.map(|c| names[c as usize].clone()).collect();
+            speech.subscriber(host, &channels, out)
+        };
+        let mut opened = Vec::new();
+        connector.open(layout.connections as usize, start, |one| opened.push(one))?;
+        for (place, one) in opened.into_iter().enumerate() {
+            let one = self.register(one, Token(place), Interest::READABLE)?;
+            self.subscribers.push(one);
         }
         Ok(())
     }
 
-    fn add_publishers(&mut self, connector: &mut Connector, layout: Layout) -> io::Result<()> {
-        let Clients { protocol, names, publishers, poll, .. } = self;
-        let count = if protocol.publisher_per_channel() { names.len() } else { 1 };
-        let wishes = names.iter().take(count).map(|name| Wish {
-            path: protocol.publisher_path(name, layout.channels as usize),
-            hello: protocol.introduce(),
-            replies: 0,
-            reply: "",
-        });
-        let mut opened: Vec<Transport> = Vec::new();
-        connector.open(wishes, |transport| opened.push(transport))?;
-        for transport in opened {
-            let fd = transport.stream.as_raw_fd();
-            let token = Token(PUBLISHERS + publishers.len());
+    fn add_publishers(&mut self, connector: &mut Connector) -> io::Result<()> {
+        let Clients { speech, names, .. } = self;
+        let count = if speech.publisher_per_channel() { names.len() } else { 1 };
+        let start = |place: usize, host: &str, out: &mut Vec<u8>| {
+            speech.publisher(host, &names[place], out)
+        };
+        let mut opened = Vec::new();
+        connector.open(count, start, |one| opened.push(one))?;
+        for (place, one) in opened.into_iter().enumerate() {
             let interest = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(&mut SourceFd(&fd), token, interest)?;
-            publishers.push(Publisher { transport, out: Vec::new() });
+            let one = self.register(one, Token(PUBLISHERS + place), interest)?;
+            self.publishers.push(one);
         }
         Ok(())
+    }
+
+    fn register(&self, one: Opened, token: Token, interest: Interest) -> io::Result<Connection> {
+        let (transport, client) = one.nonblocking()?;
+        let fd = transport.stream.as_raw_fd();
+        self.poll.registry().register(&mut SourceFd(&fd), token, interest)?;
+        Ok(Connection { transport, client, out: Vec::new() })
     }
 
     /// Writes the next message to its publisher's buffer; [`Clients::flush`] sends it.
@@ -127,13 +118,14 @@ impl Clients {
             seq: number / channels + 1,
         };
         let publisher = channel % self.publishers.len();
-        let many = channels > 1;
-        self.protocol.publish(message, many, &mut self.publishers[publisher].out);
+        let text = self.speech.publication(message);
+        let Connection { client, out, .. } = &mut self.publishers[publisher];
+        client.send_text(&text, out);
     }
 
     /// Sends the publishers' messages, as far as the server takes them.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        for Publisher { transport, out } in &mut self.publishers {
+        for Connection { transport, out, .. } in &mut self.publishers {
             if !out.is_empty() || transport.has_pending_writes() {
                 transport.write(out)?;
             }
@@ -210,12 +202,9 @@ impl Clients {
             };
             let last = transport.drained(read, buffer.len());
             taken += read;
-            match token < PUBLISHERS {
-                true => self.received(token, &buffer[..read])?,
-                false if self.refusal.is_none() => {
-                    self.refusal = self.protocol.refusal(&buffer[..read]);
-                }
-                false => {}
+            match token.checked_sub(PUBLISHERS) {
+                None => self.received(token, &buffer[..read])?,
+                Some(publisher) => self.answered(publisher, &buffer[..read])?,
             }
             if last {
                 return Ok(taken);
@@ -224,43 +213,47 @@ impl Clients {
     }
 
     fn received(&mut self, connection: usize, bytes: &[u8]) -> io::Result<()> {
-        let Subscriber { transport, parser } = &mut self.subscribers[connection];
+        let Connection { transport, client, out } = &mut self.subscribers[connection];
         let (deliveries, payload, bare) = (&mut self.deliveries, self.payload, self.bare);
         let (names, channels) = (&self.names, deliveries.layout.channels);
-        let mut pings = 0;
         // A server that has served before counts seq on: its digits are its own.
-        let (bare, digits) = match self.protocol {
+        let (protocol, in_stream) = (self.speech.protocol, self.speech.is_stream());
+        let (bare, digits) = match protocol {
             ServerProtocol::Mcp => (bare - SEQ.len(), 0..1),
             _ => (bare, 1..11),
         };
-        let parsed = parser.feed(bytes, &mut |piece| match piece {
-            Piece::Message(head, len) => match number(head) {
+        let received = client.receive(bytes, out, |event| {
+            let Event::Text(text, length) = event else { return };
+            match number(text) {
                 Some(number) => {
                     let name = &names[(number % channels) as usize];
-                    let beyond = len.wrapping_sub(bare + payload + name.len());
+                    let beyond = (length as usize).wrapping_sub(bare + payload + name.len());
                     deliveries.faults.misshapen += u64::from(!digits.contains(&beyond));
                     deliveries.deliver(connection as u32, number);
                 }
+                // Between messages a stream has lines of its own.
+                None if in_stream && text.starts_with(b"MSG ") => {}
                 None => {
-                    let text = || String::from_utf8_lossy(head).into_owned();
+                    let text = || String::from_utf8_lossy(text).into_owned();
                     deliveries.faults.strange.get_or_insert_with(text);
                 }
-            },
-            Piece::Ping => pings += 1,
-            Piece::Close => deliveries.faults.closed += 1,
-        });
-        if let Err(error) = parsed {
-            deliveries.faults.strange.get_or_insert_with(|| error.to_owned());
-        }
-        for _ in 0..pings {
-            let mut pong = Vec::new();
-            match self.protocol {
-                ServerProtocol::Nats => frame(Opcode::Binary, b"PONG\r\n", &mut pong),
-                _ => frame(Opcode::Pong, b"", &mut pong),
             }
-            transport.write(&mut pong)?;
-        }
-        Ok(())
+        });
+        note(received, &mut deliveries.faults);
+        if out.is_empty() { Ok(()) } else { transport.write(out) }
+    }
+
+    /// Takes in what a server tells a publisher.
+    fn answered(&mut self, publisher: usize, bytes: &[u8]) -> io::Result<()> {
+        let Connection { transport, client, out } = &mut self.publishers[publisher];
+        let (speech, refusal) = (&self.speech, &mut self.refusal);
+        let received = client.receive(bytes, out, |event| {
+            if let (Event::Text(text, _), None) = (event, &refusal) {
+                *refusal = speech.refusal(text);
+            }
+        });
+        note(received, &mut self.deliveries.faults);
+        transport.write(out)
     }
 
     /// Reads until nothing is in flight, or nothing has arrived for `patience`.
@@ -276,5 +269,14 @@ impl Clients {
             }
         }
         Ok(last)
+    }
+}
+
+/// What ends a connection.
+fn note(received: Result<(), Fault>, faults: &mut Faults) {
+    match received {
+        Ok(()) => {}
+        Err(Fault::Closed(_)) => faults.closed += 1,
+        Err(fault) => drop(faults.strange.get_or_insert(fault.to_string())),
     }
 }

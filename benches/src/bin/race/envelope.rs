@@ -18,7 +18,7 @@ const MIDDLE: &str =
 /// Where the number is in the envelope.
 pub(crate) const NUMBER_AT: usize = START.len() + ID.len() + MIDDLE.len() + DATA.len();
 /// Bytes of a message up to the end of its number.
-pub(crate) const HEAD: usize = NUMBER_AT + DIGITS;
+const HEAD: usize = NUMBER_AT + DIGITS;
 /// The smallest `data`.
 pub(crate) const MIN_PAYLOAD: usize = DATA.len() + DIGITS + 2;
 

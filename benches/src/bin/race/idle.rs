@@ -6,9 +6,8 @@ use std::time::Duration;
 use rustls::HandshakeKind;
 use serde_json::{Value, json};
 use uringcast_benches::proc_usage::{Meter, clock};
-use uringcast_loadgen::transport::Transport;
 
-use crate::connect::{Target, Wish};
+use crate::connect::Target;
 
 /// How long the server may settle before its memory is read.
 const REST: Duration = Duration::from_secs(2);
@@ -22,16 +21,11 @@ pub(crate) fn connect(
 ) -> io::Result<Value> {
     let mut connector = target.connector(100);
     connector.under_way = under_way.unwrap_or(connector.under_way);
-    let channel = ["bench".to_owned()];
-    let wish = |_| Wish {
-        path: target.protocol.subscriber_path(&channel),
-        hello: Vec::new(),
-        replies: 0,
-        reply: "",
-    };
+    let speech = target.speech(false);
+    let start = |_: usize, host: &str, out: &mut Vec<u8>| speech.bare(host, "bench", out);
     let mut open = Vec::with_capacity(count);
     let (then, began) = (meter.read(), clock());
-    connector.open((0..count).map(wish), |stream| open.push(stream))?;
+    connector.open(count, start, |one| open.push(one.transport))?;
     let (usage, ended) = (meter.since(then), clock());
     let resumed =
         open.iter().filter(|t| t.handshake_kind() == Some(HandshakeKind::Resumed)).count();
@@ -55,24 +49,22 @@ pub(crate) fn memory(
     [from, to, further]: [usize; 3],
 ) -> io::Result<Value> {
     let mut connector = target.connector(100);
-    let channel = ["bench".to_owned()];
-    let wish = |_| {
-        let (hello, replies) = target.protocol.subscribe(&channel);
-        let path = target.protocol.subscriber_path(&channel);
-        Wish { path, hello, replies, reply: target.protocol.subscribed() }
-    };
+    let (speech, channel) = (target.speech(false), ["bench".to_owned()]);
+    let start = |_: usize, host: &str, out: &mut Vec<u8>| speech.subscriber(host, &channel, out);
     let mut open = Vec::with_capacity(to);
     let mut read = Vec::new();
     for count in [from, to] {
         let more = count - open.len();
-        connector.open((0..more).map(wish), |stream| open.push(stream))?;
+        connector.open(more, start, |one| open.push(one))?;
         std::thread::sleep(REST);
         read.push((meter.anonymous() as f64 * 1024.0, Meter::slab() as f64 * 1024.0));
     }
     let further = match further {
         0 => None,
         further => {
-            subscribe_further(target, &mut open, further)?;
+            let channels: Vec<String> =
+                (0..further).map(|channel| format!("further{channel}")).collect();
+            open.iter_mut().try_for_each(|one| one.subscribe_further(&channels))?;
             std::thread::sleep(REST);
             let grown = meter.anonymous() as f64 * 1024.0 - read[1].0;
             Some(grown / (to * further) as f64)
@@ -86,24 +78,4 @@ pub(crate) fn memory(
         "slab_per_connection": per(read[1].1 - read[0].1),
         "bytes_per_further_subscription": further,
     }))
-}
-
-/// Subscribes every connection to the same `further` channels.
-fn subscribe_further(target: &Target, open: &mut [Transport], further: usize) -> io::Result<()> {
-    let channels: Vec<String> = (0..further).map(|channel| format!("further{channel}")).collect();
-    let (request, replies) = target.protocol.subscribe(&channels);
-    let mut buffer = [0; 4096];
-    for transport in open {
-        transport.stream.set_nonblocking(false)?;
-        transport.write(&mut request.clone())?;
-        let mut read = Vec::new();
-        while memchr::memmem::find_iter(&read, target.protocol.subscribed()).count() < replies {
-            let len = transport.read(&mut buffer)?;
-            read.extend_from_slice(&buffer[..len]);
-            if len == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-    }
-    Ok(())
 }

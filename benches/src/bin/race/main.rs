@@ -9,7 +9,6 @@ mod connect;
 mod deliveries;
 mod envelope;
 mod idle;
-mod parser;
 mod server_protocol;
 mod workloads;
 

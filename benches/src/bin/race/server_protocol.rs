@@ -1,28 +1,29 @@
-//! How to talk to each server: which path, which first request, how to publish.
+//! How to talk to each server: loadgen's dialects, and what the race publishes in them.
+
+use std::sync::Arc;
 
 use clap::ValueEnum;
-use uringcast_benches::client::frame;
-use uringcast_loadgen::frame::Opcode;
+use uringcast_loadgen::client::{Client, Intent, Subscription};
+use uringcast_loadgen::dialect::{Dialect, Publication};
+use uringcast_loadgen::dialect_session::DialectSession;
+use uringcast_loadgen::transport::Endpoint;
 
 use crate::envelope::{data, envelope};
-
-/// Channels one subscribe request of ours may name.
-const CHANNELS_PER_REQUEST: usize = 100;
 
 /// What a server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ServerProtocol {
     /// Uringcast's requests.
     Ours,
-    /// The scripts beside this program: `S channel …` is answered with `ready`; a publisher on
+    /// The scripts beside this program: `S channel` is answered with `ready`; a publisher on
     /// `/pub` sends the message itself, on `/many` the channel, a line feed and the message.
     Script,
-    /// The original family's server: ours, but the publisher makes the envelope, and it comes
-    /// out without seq.
+    /// The original family's server: the publisher makes the envelope, and it comes out without
+    /// seq.
     Mcp,
     /// Nothing at all: a connection is subscribed, to the channels in the URL if there are many.
     Floor,
-    /// nginx with nchan: channels are in the URL.
+    /// nginx with nchan: channels are in the URL, also of its publishers.
     Nchan,
     /// NATS in a WebSocket.
     Nats,
@@ -37,119 +38,116 @@ pub(crate) struct Message<'a> {
     pub seq: u32,
 }
 
-impl ServerProtocol {
-    /// Path of the subscribers' upgrade.
-    pub(crate) fn subscriber_path(self, channels: &[String]) -> String {
-        match self {
-            ServerProtocol::Nchan | ServerProtocol::Floor => format!("/sub/{}", channels.join(",")),
-            _ => "/sub".into(),
-        }
-    }
+/// A server's protocol for one channel or for many.
+#[derive(Clone)]
+pub(crate) struct Speech {
+    pub protocol: ServerProtocol,
+    /// `None` is Uringcast's own.
+    dialect: Option<Arc<Dialect>>,
+}
 
-    /// Path of the publisher's upgrade, for so many channels; nchan needs one for each.
-    pub(crate) fn publisher_path(self, channel: &str, channels: usize) -> String {
-        match self {
-            ServerProtocol::Nchan => format!("/pub/{channel}"),
-            _ if channels > 1 => "/many".into(),
-            _ => "/pub".into(),
-        }
+impl Speech {
+    /// Publishers send whole envelopes, so that messages are as long as ours make them.
+    pub(crate) fn new(protocol: ServerProtocol, many: bool) -> Speech {
+        let ready = |name: &str| name.parse::<Dialect>().expect("loadgen has it");
+        let publish = |path: &str, send: &str| {
+            let (path, send) = (path.to_owned(), send.to_owned());
+            Publication { path, send, ..Publication::default() }
+        };
+        let topics = match many {
+            true => publish("/many", "{channel}\n{data}"),
+            false => publish("/pub", "{data}"),
+        };
+        let dialect = match protocol {
+            ServerProtocol::Ours => None,
+            ServerProtocol::Nats => Some(ready("nats")),
+            ServerProtocol::Script => Some(Dialect { publish: topics, ..ready("topics") }),
+            ServerProtocol::Floor => Some(Dialect { publish: topics, ..ready("nchan") }),
+            ServerProtocol::Mcp => {
+                Some(Dialect { publish: publish("", "{data}"), ..ready("mcp-common") })
+            }
+            ServerProtocol::Nchan => {
+                Some(Dialect { publish: publish("/pub/{channel}", "{data}"), ..ready("nchan") })
+            }
+        };
+        Speech { protocol, dialect: dialect.map(Arc::new) }
     }
 
     /// Whether a publisher can publish to one channel only.
-    pub(crate) fn publisher_per_channel(self) -> bool {
-        self == ServerProtocol::Nchan
+    pub(crate) fn publisher_per_channel(&self) -> bool {
+        self.dialect.iter().any(|dialect| dialect.publish.path.contains("{channel}"))
     }
 
-    /// What a subscriber sends after the upgrade, and how many replies confirm it.
-    pub(crate) fn subscribe(self, channels: &[String]) -> (Vec<u8>, usize) {
-        let mut out = Vec::new();
-        match self {
-            ServerProtocol::Ours | ServerProtocol::Mcp => {
-                for some in channels.chunks(CHANNELS_PER_REQUEST) {
-                    let list = serde_json::json!(some);
-                    let text = format!(
-                        r#"{{"type":"request","event":"subscribe","data":{{"channels":{list}}}}}"#
-                    );
-                    frame(Opcode::Text, text.as_bytes(), &mut out);
-                }
-                (out, channels.len().div_ceil(CHANNELS_PER_REQUEST))
-            }
-            ServerProtocol::Script => {
-                let text = format!("S {}", channels.join(" "));
-                frame(Opcode::Text, text.as_bytes(), &mut out);
-                (out, 1)
-            }
-            ServerProtocol::Nats => {
-                let mut text = CONNECT.to_owned();
-                for (sid, channel) in channels.iter().enumerate() {
-                    text.push_str(&format!("SUB {channel} {}\r\n", sid + 1));
-                }
-                text.push_str("PING\r\n");
-                frame(Opcode::Binary, text.as_bytes(), &mut out);
-                (out, 1)
-            }
-            ServerProtocol::Floor | ServerProtocol::Nchan => (out, 0),
-        }
+    /// Whether messages stand in a stream, between lines of the protocol.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.dialect.iter().any(|dialect| dialect.stream)
     }
 
-    /// What a reply that confirms a subscription contains.
-    pub(crate) fn subscribed(self) -> &'static str {
-        match self {
-            ServerProtocol::Ours | ServerProtocol::Mcp => r#""status":"subscribed""#,
-            ServerProtocol::Nats => "PONG",
-            _ => "ready",
-        }
+    /// Begins a subscriber's connection.
+    pub(crate) fn subscriber(&self, host: &str, channels: &[String], out: &mut Vec<u8>) -> Client {
+        let one = |channel: &String| Subscription { channel: channel.clone(), since: None };
+        let intent = Intent::Subscribe(channels.iter().map(one).collect());
+        self.start(intent, host, false, channels, out)
     }
 
-    /// What a publisher sends after the upgrade.
-    pub(crate) fn introduce(self) -> Vec<u8> {
-        let mut out = Vec::new();
-        if self == ServerProtocol::Nats {
-            frame(Opcode::Binary, CONNECT.as_bytes(), &mut out);
-        }
-        out
+    /// Begins a publisher's connection, to this channel or to all.
+    pub(crate) fn publisher(&self, host: &str, channel: &str, out: &mut Vec<u8>) -> Client {
+        self.start(Intent::Publish, host, true, &[channel.to_owned()], out)
     }
 
-    /// Appends one publish; `many` when the publisher serves many channels.
-    pub(crate) fn publish(self, message: Message, many: bool, out: &mut Vec<u8>) {
+    /// Begins a connection that is only upgraded.
+    pub(crate) fn bare(&self, host: &str, channel: &str, out: &mut Vec<u8>) -> Client {
+        let path = self.path(false, &[channel.to_owned()]);
+        Client::start(Intent::Publish, &endpoint(host, path), "", out)
+    }
+
+    fn start(
+        &self,
+        intent: Intent,
+        host: &str,
+        publishes: bool,
+        channels: &[String],
+        out: &mut Vec<u8>,
+    ) -> Client {
+        let path = self.path(publishes, channels);
+        let session = self.dialect.as_ref().map(|dialect| {
+            DialectSession::new(Arc::clone(dialect), if publishes { &[] } else { channels })
+        });
+        Client::start(intent, &endpoint(host, path), "", out).speaking(session)
+    }
+
+    fn path(&self, publishes: bool, channels: &[String]) -> String {
+        let path = self.dialect.as_ref().and_then(|of| of.path_for(publishes, channels));
+        path.unwrap_or_else(|| "/".into())
+    }
+
+    /// The text that publishes a message.
+    pub(crate) fn publication(&self, message: Message<'_>) -> String {
         let Message { number, payload, channel, seq } = message;
         let mut text = String::with_capacity(payload + 512);
-        match self {
-            ServerProtocol::Ours => {
-                text.push_str(r#"{"type":"request","event":"publish","data":{"channel":""#);
-                text.push_str(channel);
-                text.push_str(r#"","event":"bench","data":"#);
-                data(number, payload, &mut text);
-                text.push_str("}}");
-            }
-            ServerProtocol::Nats => {
-                let mut whole = String::with_capacity(payload + 512);
-                envelope(number, payload, channel, seq, &mut whole);
-                text.push_str(&format!("PUB {channel} {}\r\n{whole}\r\n", whole.len()));
-                return frame(Opcode::Binary, text.as_bytes(), out);
-            }
-            ServerProtocol::Script | ServerProtocol::Floor if many => {
-                text.push_str(channel);
-                text.push('\n');
-                envelope(number, payload, channel, seq, &mut text);
-            }
-            _ => envelope(number, payload, channel, seq, &mut text),
-        }
-        frame(Opcode::Text, text.as_bytes(), out);
+        let Some(dialect) = &self.dialect else {
+            text.push_str(r#"{"type":"request","event":"publish","data":{"channel":""#);
+            text.push_str(channel);
+            text.push_str(r#"","event":"bench","data":"#);
+            data(number, payload, &mut text);
+            text.push_str("}}");
+            return text;
+        };
+        envelope(number, payload, channel, seq, &mut text);
+        dialect.publication(dialect.template(), channel, number.into(), &text)
     }
 
-    /// The server's refusal of a publish, if these bytes hold one.
-    pub(crate) fn refusal(self, bytes: &[u8]) -> Option<String> {
-        let mark: &[u8] = match self {
-            ServerProtocol::Ours | ServerProtocol::Mcp => br#""type":"error""#,
-            ServerProtocol::Nats => b"-ERR",
-            _ => return None,
-        };
-        memchr::memmem::find(bytes, mark)?;
-        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(600)]);
-        Some(text.into_owned())
+    /// The server's refusal of a publish, if this message is one.
+    pub(crate) fn refusal(&self, message: &[u8]) -> Option<String> {
+        if let Some(dialect) = &self.dialect {
+            return dialect.refusal(message);
+        }
+        memchr::memmem::find(message, br#""type":"error""#)?;
+        Some(String::from_utf8_lossy(&message[..message.len().min(600)]).into_owned())
     }
 }
 
-const CONNECT: &str =
-    "CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":false,\"protocol\":1}\r\n";
+fn endpoint(host: &str, path: String) -> Endpoint {
+    let (url, host) = (String::new(), host.to_owned());
+    Endpoint { url, addresses: Vec::new(), host, path, tls: None }
+}
