@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::handle::Handle;
 use crate::broker::upstream_messages::UpstreamNotice;
 use crate::sync::{Cost, Mailbox};
-use crate::types::{Epoch, Sequenced};
+use crate::types::{ChannelName, Epoch, Seq, Sequenced};
 
 /// The way by which an [`ExternalOrder`](crate::ExternalOrder) gives a running engine what it has
 /// ordered. Cheap to clone. What concerns one channel, answers to its requests included, is to come
@@ -43,6 +43,15 @@ impl ExternalFeed {
             }
         }
         refused
+    }
+
+    /// Messages of a channel up to this position can no longer be had: subscribers are told, if
+    /// they have been delivered less. What was refused of the channel before must be delivered.
+    pub fn gap(&self, channel: ChannelName, to: Seq) {
+        let home = self.handle.homes.of(&channel).index();
+        if let Some(feed) = self.handle.feeds.get(home) {
+            feed.send_owed(UpstreamNotice::Gap { channel, to });
+        }
     }
 
     /// All channels begin anew: positions of the epoch before are over, and no channel is followed

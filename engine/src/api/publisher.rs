@@ -68,7 +68,9 @@ impl Publisher {
         Ok(Ticket(answer))
     }
 
-    /// Hands over all publications or none. Order per channel is the order given. No mailbox holds
+    /// Hands over all publications or none; to an external order each by itself, and what follows
+    /// one in its channel that found no room finds none. Order per channel is the order given. No
+    /// mailbox holds
     /// more than [`MAILBOX_MESSAGES`](crate::limits::MAILBOX_MESSAGES), and
     /// [`MAILBOX_BYTES`](crate::limits::MAILBOX_BYTES) of data.
     ///
@@ -81,8 +83,8 @@ impl Publisher {
         if !self.handle.stage.is_serving() {
             return Ok(BatchTicket::new(len, Vec::new()));
         }
-        if self.handle.external.is_some() {
-            return Ok(self.publish_apart(batch));
+        if self.remembers_ids() {
+            return Ok(self.publish_apart(batch.into_iter().map(|item| (item, None)).collect()));
         }
         let mailboxes = &self.handle.mailboxes;
         let batch = batch.into_iter().map(|publication| self.own(publication));
@@ -101,6 +103,28 @@ impl Publisher {
         Ok(BatchTicket::new(len, permits.into_iter().zip(groups).map(send).collect()))
     }
 
+    /// Whether an external order gives messages their positions, and remembers ids: see
+    /// [`Publisher::try_publish_as`].
+    pub fn remembers_ids(&self) -> bool {
+        self.handle.external.is_some()
+    }
+
+    /// As [`Publisher::try_publish_batch`], each publication with its publisher's id, if it has
+    /// one: see [`Publisher::try_publish_as`].
+    ///
+    /// # Errors
+    /// As for [`Publisher::try_publish_batch`].
+    pub fn try_publish_batch_as(
+        &self,
+        batch: Vec<(Publication, Option<Box<str>>)>,
+    ) -> Result<BatchTicket, PublishError> {
+        if self.remembers_ids() && self.handle.stage.is_serving() {
+            batch.iter().try_for_each(|(publication, _)| check_size(publication))?;
+            return Ok(self.publish_apart(batch));
+        }
+        self.try_publish_batch(batch.into_iter().map(|(publication, _)| publication).collect())
+    }
+
     /// Hands over publications that are independent of each other, with one wake-up for each home.
     /// The tag of each comes back with its result; first in the ticket of its home, or second at
     /// once, where the home's mailbox has no room for all that are for it, or the data has more
@@ -117,7 +141,7 @@ impl Publisher {
                 None
             }
         });
-        if self.handle.external.is_some() {
+        if self.remembers_ids() {
             let mut tickets = Vec::new();
             for (publication, tag) in fitting.collect::<Vec<_>>() {
                 match self.try_publish(publication) {
@@ -147,14 +171,14 @@ impl Publisher {
 
     /// Hands each publication to the external order by itself. What follows one in its channel that
     /// found no room finds none, too.
-    fn publish_apart(&self, batch: Vec<Publication>) -> BatchTicket {
+    fn publish_apart(&self, batch: Vec<(Publication, Option<Box<str>>)>) -> BatchTicket {
         let mut results = vec![Err(PublishError::Closed); batch.len()];
         let (mut parts, mut full) = (Vec::new(), HashSet::new());
-        for (place, publication) in batch.into_iter().enumerate() {
+        for (place, (publication, id)) in batch.into_iter().enumerate() {
             let channel = publication.channel.clone();
             let ticket = match full.contains(&channel) {
                 true => Err(PublishError::Saturated),
-                false => self.try_publish(publication),
+                false => self.try_publish_as(publication, id),
             };
             match ticket {
                 Ok(Ticket(answer)) => parts.push(Part { answer, places: vec![place] }),

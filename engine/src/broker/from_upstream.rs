@@ -60,6 +60,10 @@ impl Parts {
             UpstreamNotice::Message(message) => {
                 return self.core.deliver(message).map(UpstreamNotice::Message);
             }
+            UpstreamNotice::Gap { channel, to } => {
+                let Core { cx, channels, .. } = &mut self.core;
+                channels.take_gap(cx, &channel, to);
+            }
             UpstreamNotice::Published { id, seq } => {
                 self.sessions.handle_published(&mut self.core, id, seq);
             }

@@ -76,6 +76,13 @@ pub struct Older {
 pub enum UpstreamNotice {
     /// The next message of a channel homed here.
     Message(Box<Sequenced>),
+    /// Messages of a channel homed here are gone.
+    Gap {
+        /// Which channel.
+        channel: ChannelName,
+        /// The last of them.
+        to: Seq,
+    },
     /// A publication was given its position, or not.
     Published {
         /// The shard's id of the request.

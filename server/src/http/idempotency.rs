@@ -163,6 +163,12 @@ impl Owned {
 }
 
 impl Reservation {
+    /// The message's id among those of all owners, for an order of several servers that remembers
+    /// such ids by channel.
+    pub(super) fn message_id(&self) -> Box<str> {
+        format!("{}\u{1f}{}", self.owner.0, self.key.1).into()
+    }
+
     /// Records the result. After a failure the next request with this id may publish the message.
     pub(super) fn settle(self, result: PublishResult) {
         let _ = self.result.set(result);

@@ -61,6 +61,12 @@ async fn hand_over(publisher: Publisher, mut receiver: mpsc::Receiver<(Publicati
         tokio::task::yield_now().await;
         items.push(first);
         items.extend(std::iter::from_fn(|| receiver.try_recv().ok()));
+        if publisher.remembers_ids() {
+            items.drain(..).for_each(|(publication, waiting)| {
+                hand_over_one(&publisher, publication, waiting);
+            });
+            continue;
+        }
         let (tickets, _refused) = publisher.publish_each(items.drain(..));
         for ticket in tickets {
             // Not waited for: a shard that is late delays no other.
@@ -70,6 +76,15 @@ async fn hand_over(publisher: Publisher, mut receiver: mpsc::Receiver<(Publicati
                 }
             });
         }
+    }
+}
+
+/// Hands over one message with its id, by which an order of several servers knows a repeat.
+fn hand_over_one(publisher: &Publisher, publication: Publication, waiting: Waiting) {
+    let id = waiting.reservation.as_ref().map(Reservation::message_id);
+    match publisher.try_publish_as(publication, id) {
+        Ok(ticket) => drop(tokio::spawn(async move { waiting.resolve(ticket.await) })),
+        Err(why) => waiting.resolve(Err(why)),
     }
 }
 

@@ -127,7 +127,17 @@ async fn publish(
     batch: Vec<Publication>,
     reservations: Vec<(usize, Reservation)>,
 ) -> Result<Vec<Result<Seq, PublishError>>, PublishError> {
-    let ticket = selected.control.publisher(selected.id).try_publish_batch(batch)?;
+    let publisher = selected.control.publisher(selected.id);
+    let ticket = match publisher.remembers_ids() {
+        false => publisher.try_publish_batch(batch)?,
+        true => {
+            let mut batch: Vec<_> = batch.into_iter().map(|item| (item, None)).collect();
+            for (place, reservation) in &reservations {
+                batch[*place].1 = Some(reservation.message_id());
+            }
+            publisher.try_publish_batch_as(batch)?
+        }
+    };
     if reservations.is_empty() {
         return Ok(ticket.await);
     }

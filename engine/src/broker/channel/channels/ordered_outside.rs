@@ -142,6 +142,15 @@ impl Channels {
         true
     }
 
+    /// What the external order has no more, up to a position, is missing.
+    pub(in crate::broker) fn take_gap(&mut self, cx: &mut Context, name: &ChannelName, to: Seq) {
+        if let Some(index) = self.followed(name)
+            && to > self.table[index].log.head()
+        {
+            self.pass_over(cx, index, to);
+        }
+    }
+
     /// Logs a gap up to a position.
     fn pass_over(&mut self, cx: &mut Context, index: ChannelIndex, to: Seq) {
         Exchange::append_gap(cx, &mut self.table, &mut self.retention, index, to);
