@@ -7,6 +7,7 @@
 //! * `reconnects`: clients that are told to reconnect, and when their connections are closed;
 //! * `shared_count`: what the services of a fleet share, and how much of it each may take;
 //! * `log_page`: what is read of a log by request;
+//! * `handover`: what goes over to another process, and what comes from one;
 //! * `effect`, `shard_messages`: what leaves the broker, for its event loop and for other shards.
 
 mod channel;
@@ -22,6 +23,7 @@ mod disconnect;
 pub mod effect;
 mod from_shards;
 mod from_upstream;
+mod handover;
 mod hub;
 mod inbound;
 mod lifecycle;

@@ -90,7 +90,7 @@
 //! # Which module imports which
 //!
 //! limits ← types ← config ← wire ← broker ← shard ← api; telemetry beside wire; `sync` ←
-//! `shared_frame` ← broker, shard. Beside them `telemetry` ← `exposition` ←
+//! `shared_frame` ← handover ← wire, broker, shard, api. Beside them `telemetry` ← `exposition` ←
 //! `websocket_metrics`: the counters in Prometheus's format, and `WebSocketMetrics` for programs
 //! with sockets of their own. `shard` alone uses the crate `uringcast-ring` (`engine/ring`), which
 //! imports nothing of this one. A test (`tests/tidy/arrows.rs`) holds the table of these arrows and
@@ -103,6 +103,8 @@ mod api;
 pub mod broker;
 mod config;
 pub mod exposition;
+#[doc(hidden)]
+pub mod handover;
 pub mod limits;
 mod shard;
 #[doc(hidden)]

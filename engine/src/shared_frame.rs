@@ -98,6 +98,11 @@ impl Frame {
         std::str::from_utf8(text_of(self.bytes())).unwrap_or_default()
     }
 
+    /// Whether it may have compressed encodings.
+    pub(crate) fn is_compressible(&self) -> bool {
+        self.body.encodings.is_some()
+    }
+
     /// Its encoding in its channel's context.
     pub fn in_context(&self) -> Option<&InContext> {
         self.body.encodings.as_ref()?.in_context.as_ref()

@@ -52,12 +52,24 @@ impl Engine {
         service: ServiceId,
         id: &str,
     ) -> Result<Option<ConnectionDetail>, PublishError> {
-        // An id names its shard; anything else is no connection's.
-        let shard = ShardId::of_connection(id).map(ShardId::index);
-        let Some(shard) = shard.filter(|shard| *shard < self.shards()) else { return Ok(None) };
-        let id = Arc::from(id);
-        let find = |reply| Question::Connection { service, id, reply };
-        Ok(self.topology.handle.ask(shard, find)?.await.ok().flatten())
+        // Anything else is no connection's.
+        let Some(named) = ShardId::of_connection(id) else { return Ok(None) };
+        let id: Arc<str> = Arc::from(id);
+        for shard in self.shards_from(named) {
+            let find = |reply| Question::Connection { service, id: Arc::clone(&id), reply };
+            let found = self.topology.handle.ask(shard, find)?.await.ok().flatten();
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// All shards, from the one on that an id names: a connection that was handed over by another
+    /// process has the id that it had there.
+    pub(super) fn shards_from(&self, named: ShardId) -> impl Iterator<Item = usize> + use<> {
+        let (first, shards) = (named.index(), self.shards());
+        (0..shards).map(move |nth| (first + nth) % shards)
     }
 
     /// What the clients of each service hold now, on all shards.

@@ -50,18 +50,21 @@ impl Engine {
         if let ClientAction::Unsubscribe(Some(name)) = command.action {
             command.action = ClientAction::Unsubscribe(Some(name.at(command.service)));
         }
-        // An id names its shard; anything else is no connection's.
-        let only = match &command.target {
+        let (first, is_one) = match &command.target {
+            // Anything else is no connection's.
             Target::Connection(id) => match ShardId::of_connection(id) {
-                Some(shard) => Some(shard.index()),
+                Some(named) => (named, true),
                 None => return Ok(0),
             },
-            _ => None,
+            _ => (ShardId(0), false),
         };
         let command = Arc::new(command);
         let mut count = 0;
-        for shard in 0..self.shards() {
-            let mut next = only.is_none_or(|only| only == shard).then_some(0);
+        for shard in self.shards_from(first) {
+            if is_one && count > 0 {
+                break;
+            }
+            let mut next = Some(0);
             while let Some(from) = next {
                 let expel = |reply| Command::Expel { command: Arc::clone(&command), from, reply };
                 let answer = self.topology.handle.request(shard, 0, expel)?;

@@ -46,6 +46,7 @@ mod upstream;
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub(super) use channels::TAKEN_OVER;
 pub(crate) use channels::{Call, Channels, Readiness, Sweep, UpstreamAnswer};
 pub use channels::{ChannelEntry, ChannelState};
 pub(crate) use log::Log;

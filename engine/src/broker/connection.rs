@@ -5,6 +5,7 @@
 //! | `new_connection` | what the broker is told of a new one |
 //! | `table` | [`Connections`]: all records of a shard |
 //! | `record` | one of them |
+//! | `former_ids` | ids that connections had with another process |
 //! | `opening` | a stream of Server-Sent Events, and its request until that is answered |
 //! | `state` | where a connection stands, and the table of legal moves |
 //! | `connection_id` | the public id |
@@ -17,6 +18,7 @@
 mod close_reason;
 mod connection_id;
 mod exceeded;
+mod former_ids;
 mod new_connection;
 mod opening;
 mod receive_end;

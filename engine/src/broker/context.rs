@@ -44,6 +44,8 @@ pub(super) struct Context {
     pub(super) draining: bool,
     /// It is about to: who comes now is closed at once.
     pub(super) refusing: bool,
+    /// All is about to go over to another process: nothing waits for more.
+    pub(super) frozen: bool,
     rng: fastrand::Rng,
     effects: VecDeque<Effect>,
     /// What clients ask of the external order.
@@ -91,6 +93,7 @@ impl Context {
             refusing: false,
             is_external: config.external_order.is_some(),
             degraded: None,
+            frozen: false,
             epoch: Epoch(rng.u64(1..)),
             rng,
             effects: VecDeque::new(),
@@ -231,6 +234,12 @@ impl Context {
 
     pub(super) fn next_ending(&mut self) -> Option<(ConnectionKey, Ending)> {
         self.endings.pop_front()
+    }
+
+    /// Whether nothing is asked of others.
+    pub(super) fn is_idle(&self) -> bool {
+        let is_told = self.effects.is_empty() && self.upstream.is_empty();
+        is_told && self.endings.is_empty() && self.replies.is_empty()
     }
 
     #[cfg(test)]

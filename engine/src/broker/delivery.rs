@@ -21,6 +21,7 @@
 //! | `reading`, `slow_policy` | their next messages: all, or what the channel's class leaves |
 //! | `skips` | what was passed over |
 //! | `lag_report` | what is told about them |
+//! | `handover` | debts that go over to another process |
 
 mod catch_up;
 mod chain_encodings;
@@ -30,6 +31,7 @@ pub(super) mod delivery_invariants;
 mod encoded_sweeps;
 mod flush;
 mod form;
+mod handover;
 mod lag_report;
 mod laggard;
 mod laggards;

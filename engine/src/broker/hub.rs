@@ -1,6 +1,7 @@
 //! One shard's broker: the composition of its components, and their contract with the shell.
 
 mod gauges;
+mod handover;
 mod outside;
 mod questions;
 mod states;
@@ -43,10 +44,10 @@ use crate::types::{
 /// 3. **Outputs** are asked for in this order, once all inputs of the iteration are in:
 ///    [`Hub::poll_transmit`] once, then [`Hub::poll_effect`] until it is empty. If `poll_transmit`
 ///    returns `true`, more is due: the shell iterates again without waiting.
-/// 4. **Questions** change nothing: [`Hub::is_paused`], [`Hub::is_metered`],
-///    [`Hub::config`], and those of operators
-///    (`hub/questions.rs`).
+/// 4. **Questions** change nothing: [`Hub::is_paused`], [`Hub::is_metered`], [`Hub::config`], and
+///    those of operators (`hub/questions.rs`).
 ///
+/// Between two iterations a hub can be handed over to another process (`hub/handover.rs`).
 /// The shell may assume that a key it got from `admit` is valid until it has carried out
 /// [`Effect::Release`], that inputs with a former key change nothing (invariant 12), and that no
 /// connection is written twice between two flushes (invariant 11).

@@ -167,6 +167,22 @@ impl Links {
         others.into_iter().all(|(_, lane)| lane.patterns_known >= version)
     }
 
+    /// Every other shard was told of this version of the patterns, and serves this shard by a join
+    /// that is not counted here.
+    pub(super) fn take_over(&mut self, version: u32, joined: JoinToken) {
+        self.last_token = joined.0;
+        self.lanes.iter_mut().for_each(|lane| lane.patterns_known = version);
+    }
+
+    /// Whether nothing waits, here or for an answer.
+    pub(super) fn is_quiet(&self) -> bool {
+        let is_quiet = |lane: &Lane| {
+            let waiting = lane.open + lane.requests.len() + lane.asks.len() + lane.behind.len();
+            waiting + lane.declined.len() == 0
+        };
+        self.answers.is_empty() && self.lanes.iter().all(is_quiet)
+    }
+
     /// Sends queued requests, joins and leaves, as far as lanes and credits allow.
     pub(super) fn send_requests(&mut self, channels: &mut Channels, lanes: &mut impl Lanes) {
         let credits = 2 * per_lane(LANE_CREDITS, self.lanes.len());
@@ -235,14 +251,5 @@ impl Links {
     /// How often a channel is listed among those whose frames found a shard's lane full.
     pub(super) fn times_behind(&self, shard: ShardId, channel: ChannelIndex) -> usize {
         self.lanes[shard.index()].behind.iter().filter(|other| **other == channel).count()
-    }
-
-    /// Whether nothing waits.
-    pub(super) fn is_quiet(&self) -> bool {
-        let is_quiet = |lane: &Lane| {
-            let waiting = lane.open + lane.requests.len() + lane.asks.len() + lane.behind.len();
-            waiting + lane.declined.len() == 0
-        };
-        self.lanes.iter().all(is_quiet)
     }
 }

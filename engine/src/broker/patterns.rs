@@ -124,6 +124,28 @@ impl Patterns {
         Ok(self.version)
     }
 
+    /// A connection of another process has a pattern, which all shards are told of otherwise.
+    pub(super) fn take_over(&mut self, connection: u32, key: PatternKey) {
+        let client = self.clients.entry(connection).or_default();
+        if client.patterns.contains(&key) {
+            return;
+        }
+        client.patterns.push(key.clone());
+        let place = match self.own.binary_search_by(|held| held.key.cmp(&key)) {
+            Ok(place) => place,
+            Err(place) => {
+                self.count.add(key.service, 1);
+                let (clients, members) = (0, BTreeSet::new());
+                self.own.insert(place, Held { key, clients, members });
+                self.change();
+                place
+            }
+        };
+        self.own[place].clients += 1;
+        self.own[place].members.insert(connection);
+        self.rematch();
+    }
+
     /// All shards know it: channels that match it are reached from now on.
     pub(super) fn confirm(&mut self, connection: u32, key: &PatternKey) {
         if let Ok(place) = self.own.binary_search_by(|held| held.key.cmp(key)) {

@@ -2,6 +2,7 @@
 //! home of its connections; the home keeps the roster, and what changes in it becomes events of the
 //! channel's log.
 
+mod handover;
 mod reports;
 mod roster;
 

@@ -13,6 +13,7 @@
 //! | `custom` | sessions of a protocol of the embedder |
 //! | `streams` | requests for Server-Sent Events |
 //! | `answers` | the messages clients are sent |
+//! | `handover` | sessions that go over to another process |
 
 mod answered;
 mod answers;
@@ -24,6 +25,7 @@ mod departure;
 mod echo;
 mod envelope;
 mod farewell;
+mod handover;
 mod history;
 mod known;
 mod operations;

@@ -67,6 +67,11 @@ impl Timers {
         self.deadlines.retain(|Reverse((_, _, of))| *of != timer);
     }
 
+    /// All deadlines, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Time, ConnectionKey, Timer)> {
+        self.deadlines.iter().map(|Reverse(deadline)| *deadline)
+    }
+
     /// Begins a tick. Returns whether a round begins with it.
     pub(super) fn begin_tick(&mut self) -> bool {
         self.tick = (self.tick + 1) % ROUND;

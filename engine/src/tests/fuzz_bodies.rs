@@ -4,11 +4,13 @@
 //! A body panics where the code under test is wrong: the code panics itself, or it disagrees
 //! with another reader of the same bytes, or with itself after the bytes were cut differently.
 
+mod handed_over;
 mod inflating;
 mod proxy_headers;
 
 use std::io::{self, Cursor, Read, Write};
 
+pub use handed_over::handover_state;
 pub use inflating::inflate;
 pub use proxy_headers::proxy_header;
 use rustls::server::Acceptor;
@@ -30,7 +32,6 @@ use crate::wire::upgrade::{self, Upgrade};
 const MAX_MESSAGE: usize = 300;
 /// What tungstenite reads in place of a close frame with a forbidden code. Clients may send it too.
 const VIOLATION: &[u8] = b"\x03\xeaProtocol violation";
-
 /// 1014, which it does not know: the IANA registry has it.
 const BAD_GATEWAY: &[u8] = b"\x03\xf6";
 

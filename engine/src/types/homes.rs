@@ -29,6 +29,16 @@ impl Homes {
         ShardId((hasher.finish() % self.shards as u64) as u8)
     }
 
+    /// The same key for another number of shards.
+    pub(crate) fn with_shards(self, shards: usize) -> Homes {
+        Homes { shards, ..self }
+    }
+
+    /// The key: a secret.
+    pub(crate) fn key(&self) -> [u64; 2] {
+        self.key
+    }
+
     /// How many shards there are.
     pub(crate) fn shards(&self) -> usize {
         self.shards

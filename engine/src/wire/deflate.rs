@@ -14,6 +14,7 @@ pub use deflater::Deflater;
 pub use inflater::{InflateError, Inflater};
 pub use offer::negotiate;
 
+use crate::handover::DeflateTerms;
 use crate::limits::DEFLATE_WINDOW_BITS;
 
 /// What every sync flush ends with, and no message carries (RFC 7692, 7.2.1).
@@ -37,6 +38,20 @@ impl Deflate {
     /// its window after each, or it is smaller than the server's.
     pub fn is_twins_only(self) -> bool {
         self.twins_only
+    }
+
+    /// What another process needs to know of it.
+    pub(crate) fn export(self) -> DeflateTerms {
+        DeflateTerms { window_bits: self.window_bits, is_twins_only: self.twins_only }
+    }
+
+    /// What was agreed on with another process; `None` if that cannot be.
+    pub(crate) fn import(terms: DeflateTerms) -> Option<Deflate> {
+        let DeflateTerms { window_bits, is_twins_only } = terms;
+        let is_smaller = window_bits < DEFLATE_WINDOW_BITS;
+        let can_be = (8..=DEFLATE_WINDOW_BITS).contains(&window_bits);
+        let twins_only = is_twins_only || is_smaller;
+        can_be.then_some(Deflate { window_bits, twins_only })
     }
 
     /// Whether the client can inflate a message of so many bytes that was compressed by itself,

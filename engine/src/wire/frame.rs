@@ -42,9 +42,13 @@ impl Opcode {
     }
 
     fn from_code(code: OpCode) -> Option<Opcode> {
+        Opcode::from_number(code.into())
+    }
+
+    fn from_number(number: u8) -> Option<Opcode> {
         use Opcode::{Binary, Close, Continuation, Ping, Pong, Text};
         let known = [Continuation, Text, Binary, Close, Ping, Pong];
-        known.into_iter().find(|opcode| *opcode as u8 == u8::from(code))
+        known.into_iter().find(|opcode| *opcode as u8 == number)
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-/// A credential. `Debug` hides it; only [`Secret::expose`] returns it.
+use zeroize::Zeroizing;
+
+/// A credential, zeroed when it is dropped. `Debug` hides it; only [`Secret::expose`] returns it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Box<str>);
+pub struct Secret(Zeroizing<Box<str>>);
 
 impl Secret {
     /// Keeps `text`.
     pub fn new(text: impl Into<Box<str>>) -> Secret {
-        Secret(text.into())
+        Secret(Zeroizing::new(text.into()))
     }
 
     /// The text, for its verification.

@@ -15,15 +15,26 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("telemetry", &["limits", "types"]),
     ("exposition", &["limits", "telemetry", "types"]),
     ("websocket_metrics", &["exposition", "limits", "sync", "telemetry", "types"]),
-    ("wire", &["config", "limits", "types"]),
+    ("wire", &["config", "handover", "limits", "types"]),
     ("sync", &["limits", "types"]),
     ("shared_frame", &["limits", "sync", "types"]),
-    ("broker", &["config", "limits", "shared_frame", "telemetry", "types", "wire"]),
+    ("handover", &["limits", "shared_frame", "types"]),
+    ("broker", &["config", "handover", "limits", "shared_frame", "telemetry", "types", "wire"]),
     (
         "shard",
-        &["broker", "config", "limits", "shared_frame", "sync", "telemetry", "types", "wire"],
+        &[
+            "broker",
+            "config",
+            "handover",
+            "limits",
+            "shared_frame",
+            "sync",
+            "telemetry",
+            "types",
+            "wire",
+        ],
     ),
-    ("api", &["broker", "config", "limits", "shard", "sync", "telemetry", "types"]),
+    ("api", &["broker", "config", "handover", "limits", "shard", "sync", "telemetry", "types"]),
 ];
 
 /// Whether `path` is `prefix` or below it.

@@ -28,6 +28,7 @@ const SHARED_NAMES: &[(&str, &str)] = &[
     ("lib", "cargo's name for the root of a library"),
     ("limits", "bounds: of the engine, of the server, and the doctor's of the system"),
     ("log", "Channel logs are the broker's; the server's writes lines for people"),
+    ("handover", "handing all over to another process: the state, and each component's part"),
     ("history", "what a channel's log holds, read by request: bounds, request and answer"),
     ("main", "cargo's name for the root of a program"),
     ("publisher", "what publishes: the engine's handle and the load generator's load"),

@@ -5,6 +5,7 @@ mod by_pattern;
 mod channels_invariants;
 mod context_choice;
 mod epochs;
+mod handover;
 mod history;
 mod listing;
 mod made_by_subscribers;
@@ -42,6 +43,7 @@ use crate::types::{
 
 pub(crate) use super::replica::Readiness;
 pub(super) use context_choice::Traffic;
+pub(in crate::broker) use handover::TAKEN_OVER;
 pub use listing::{ChannelEntry, ChannelState};
 pub(crate) use ordered_outside::UpstreamAnswer;
 use ordered_outside::UpstreamQuestions;
@@ -134,8 +136,7 @@ impl Channels {
             return Err(ChannelRefusal::Table);
         }
         let home = cx.homes.of(name);
-        let service = cx.service(name.service());
-        let is_periodic = service.protocol.is_periodic(name.as_str());
+        let (is_periodic, answers_requests) = uses_of(cx, name);
         // Of the session protocol's own channels there are few, and a channel whose position is
         // remembered was published to.
         let counted = maker.filter(|_| !is_periodic && !self.forgotten.remembers(name));
@@ -154,13 +155,11 @@ impl Channels {
         let mut channel = Channel::new(name.clone(), class, (cx.epoch, head), cx.time());
         channel.role = role;
         channel.maker = counted;
-        channel.is_periodic = is_periodic;
+        (channel.is_periodic, channel.answers_requests) = (is_periodic, answers_requests);
         if cx.is_external && !cx.is_own(name) {
             channel.log = channel.log.sparse(true);
             channel.upstream = (home == cx.shard).then(Box::default);
         }
-        channel.answers_requests = channel.is_periodic
-            || service.requests.iter().any(|request| request.is_about(name.as_str()));
         Ok(self.table.add(channel))
     }
 
@@ -365,4 +364,13 @@ impl Channels {
             _ => None,
         }
     }
+}
+
+/// Whether a channel's publications are kept for periodic updates, and whether clients may ask for
+/// its last event.
+fn uses_of(cx: &Context, name: &ChannelName) -> (bool, bool) {
+    let service = cx.service(name.service());
+    let is_periodic = service.protocol.is_periodic(name.as_str());
+    let is_asked = || service.requests.iter().any(|request| request.is_about(name.as_str()));
+    (is_periodic, is_periodic || is_asked())
 }

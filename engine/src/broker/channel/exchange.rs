@@ -200,8 +200,8 @@ impl Exchange {
         retention.skip_unheard(cx, channel);
     }
 
-    #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether no channel has something new for other shards.
+    pub(super) fn is_idle(&self) -> bool {
         self.unsent.is_empty()
     }
 }

@@ -1,7 +1,7 @@
 //! Where the channels stood that a shard has forgotten. A channel that is used again continues
 //! there, so that the shard can answer a returning client whether messages are missing.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::limits::FORGOTTEN_CHANNELS;
 use crate::types::{ChannelName, Seq};
@@ -37,6 +37,17 @@ impl Forgotten {
     /// beyond.
     pub(super) fn pass(&mut self, head: Seq) {
         self.floor = self.floor.max(head);
+    }
+
+    /// The heads that are remembered, the oldest first, and the floor of all others.
+    pub(super) fn export(&self) -> (Vec<(ChannelName, Seq)>, Seq) {
+        // A channel may have been used again and forgotten again: its newest place counts.
+        let mut seen = HashSet::new();
+        let newest = self.order.iter().rev().filter(|name| seen.insert(*name));
+        let known = newest.filter_map(|name| Some((name.clone(), *self.heads.get(name)?)));
+        let mut known: Vec<_> = known.collect();
+        known.reverse();
+        (known, self.floor)
     }
 
     /// Whether the position of a channel is remembered.

@@ -71,6 +71,11 @@ impl Home {
         self.interests.push(interest);
     }
 
+    /// Serves a shard that has everything up to `head` and joined with this token.
+    pub(super) fn serve_on(&mut self, shard: ShardId, key: (ChannelIndex, JoinToken), head: Seq) {
+        self.add(shard, key, (head.next(), head), 0);
+    }
+
     /// Whether a shard is served, or told that it may be.
     pub(super) fn has(&self, shard: ShardId) -> bool {
         self.interests.iter().any(|interest| interest.shard == shard)

@@ -90,6 +90,16 @@ impl Log {
         self.sparse
     }
 
+    /// An empty log behind `before`, of which everything up to `lost` is gone that nothing newer
+    /// replaces, and whose newest message was accepted then.
+    pub(crate) fn continued(
+        epoch: Epoch,
+        (before, lost): (Seq, Seq),
+        last_at: Option<Time>,
+    ) -> Log {
+        Log { lost, last_at, ..Log::new(epoch, before) }
+    }
+
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
     }

@@ -88,6 +88,17 @@ impl Replica {
         }
     }
 
+    /// One that its home serves already, by a join with this token; the home's log begins at
+    /// `floor`.
+    pub(super) fn served(
+        (home, token): (ShardId, JoinToken),
+        address: Option<AddressGroup>,
+        (floor, has_kept): (Seq, bool),
+    ) -> Replica {
+        let state = ReplicaState::Live;
+        Replica { state, token, floor, has_kept, ..Replica::new(home, address) }
+    }
+
     pub(super) fn state(&self) -> ReplicaState {
         self.state
     }

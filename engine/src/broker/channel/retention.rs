@@ -111,6 +111,27 @@ impl Retention {
         }
     }
 
+    /// Takes over a log of another process, all of which was swept.
+    pub(super) fn take_over(&mut self, log: &mut Log, frames: Vec<Frame>) {
+        self.frames += frames.len();
+        for frame in frames {
+            self.change(log, |log| log.append(Rc::new(frame), false));
+        }
+    }
+
+    /// Lists the frames of logs that were taken over, in the order in which they were accepted.
+    pub(super) fn list_arrivals(&mut self, cx: &mut Context, table: &mut Table) {
+        let known = (0..table.slots()).filter_map(|slot| table.at(slot));
+        let frames = known.flat_map(|(index, channel)| {
+            channel.log.from(Seq(0)).map(move |frame| (frame.accepted_at, index, frame.seq))
+        });
+        let mut arrivals: Vec<(Time, ChannelIndex, Seq)> = frames.collect();
+        // Stable: those of one channel stay in order.
+        arrivals.sort_by_key(|(at, ..)| *at);
+        self.arrivals = arrivals.into_iter().map(|(_, index, seq)| (index, seq)).collect();
+        self.relieve(cx, table);
+    }
+
     /// Drops what a channel's own limits do not cover, but nothing that a reader that keeps up
     /// still needs.
     pub(super) fn trim(&mut self, cx: &mut Context, table: &mut Table, index: ChannelIndex) {

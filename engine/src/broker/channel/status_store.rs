@@ -68,6 +68,21 @@ impl StatusStore {
         Ok(before > 0)
     }
 
+    /// Takes over what another process has kept of a channel, whatever room there is.
+    pub(super) fn take_over(
+        &mut self,
+        channel: &mut Channel,
+        last: Option<Frame>,
+        document: Option<Arc<JsonObject>>,
+    ) {
+        let service = channel.name.service();
+        self.document_bytes.add(service, weight(document.as_deref()));
+        channel.document = document;
+        if let Some(last) = last {
+            self.remember(channel, &Rc::new(last));
+        }
+    }
+
     /// Whether a channel that is otherwise of no use stays for its document or last event, on a
     /// shard with so many channels.
     pub(super) fn keeps(&self, channel: &Channel, channels: usize, now: Time) -> bool {

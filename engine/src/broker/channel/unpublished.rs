@@ -65,12 +65,17 @@ impl Unpublished {
         if !self.services.fits(service, 1, max) {
             return Err(ChannelRefusal::Service);
         }
+        self.take_over(service, maker);
+        Ok(())
+    }
+
+    /// Takes a place for a channel that is there already.
+    pub(super) fn take_over(&mut self, service: ServiceId, maker: Maker) {
         self.services.add(service, 1);
-        *self.addresses.entry(address).or_default() += 1;
-        if let Some(key) = connection {
+        *self.addresses.entry(maker.address).or_default() += 1;
+        if let Some(key) = maker.connection {
             *self.connections.entry(key).or_default() += 1;
         }
-        Ok(())
     }
 
     /// The channel is not one of these any more.

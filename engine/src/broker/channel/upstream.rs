@@ -164,6 +164,11 @@ impl Upstream {
         must
     }
 
+    /// Everything behind the head of a log is needed that another process has followed so far.
+    pub(super) fn follow_on(&mut self, head: Seq) {
+        self.question = Some(Question::new(Lack { since: Some(head), last: 0 }));
+    }
+
     /// The question to be asked now: an answer to an earlier one is stale.
     pub(super) fn ask(&mut self, now: Time) -> Option<(JoinToken, Lack)> {
         let question = self.question.as_mut()?;

@@ -41,7 +41,11 @@ impl Stream {
             1 => Encoding::Event,
             _ => Encoding::JointEvent,
         };
-        let opening = Opening { request, lead: Vec::new(), refusal: None };
-        Stream { encoding, opening: Some(opening.into()) }
+        Stream { encoding, opening: Some(Stream::opening_of(request)) }
+    }
+
+    /// A request that is not answered yet.
+    pub(super) fn opening_of(request: StreamRequest) -> Box<Opening> {
+        Box::new(Opening { request, lead: Vec::new(), refusal: None })
     }
 }

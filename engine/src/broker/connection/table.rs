@@ -1,26 +1,27 @@
 //! A shard's connections, in a table indexed like the ring's slots.
 
+mod handover;
 mod keepalive;
 mod leaving;
 mod opening_streams;
+mod public_ids;
 mod unfinished_messages;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use uuid::Uuid;
-
+use super::former_ids::FormerIds;
 use super::opening::Stream;
 use super::record::{Role, Sign};
 use super::token_buckets::{Bucket, ByteBucket};
 use super::unfinished::Unfinished;
-use super::{Admission, Connection, Pause, State, connection_id};
+use super::{Admission, Connection, Pause, State};
 use crate::broker::context::Context;
 use crate::broker::effect::Effect;
 use crate::broker::timers::Timer;
 use crate::limits::SMALL_FRAME_RATE;
 use crate::telemetry::{Close, ConnectionError, Count, MessageType};
-use crate::types::{ClientCertificate, ConnectionKey, ShardId, Time, Transport};
+use crate::types::{ClientCertificate, ConnectionKey, Time, Transport};
 use crate::wire::event_stream;
 use crate::wire::frame::Reader;
 
@@ -41,6 +42,8 @@ pub(crate) struct Connections {
     certificates: HashMap<u32, Box<ClientCertificate>>,
     /// Streams of events, by index.
     streams: HashMap<u32, Stream>,
+    /// Of connections that another process has handed over.
+    former_ids: FormerIds,
 }
 
 impl Connections {
@@ -57,6 +60,7 @@ impl Connections {
             unfinished: Unfinished::new(services),
             certificates: HashMap::new(),
             streams: HashMap::new(),
+            former_ids: FormerIds::default(),
         }
     }
 
@@ -113,6 +117,7 @@ impl Connections {
         self.unfinished.set(key, self[key].service, 0, Time(0));
         self.certificates.remove(&key.index);
         self.streams.remove(&key.index);
+        self.former_ids.remove(key.index);
         let record = &mut self[key];
         record.become_state(State::Vacant);
         let (service, role) = (record.service, record.role);
@@ -142,20 +147,6 @@ impl Connections {
 
     pub(crate) fn key(&self, index: u32) -> ConnectionKey {
         ConnectionKey { index, generation: self.records[index as usize].generation }
-    }
-
-    /// The connection with this public id.
-    pub(crate) fn find(&self, shard: ShardId, id: &str) -> Option<ConnectionKey> {
-        let bytes = Uuid::try_parse(id).ok()?.into_bytes();
-        let index = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        let key = ConnectionKey { index, generation: u16::from_be_bytes([bytes[4], bytes[5]]) };
-        self.get(key)?;
-        (*self.id(shard, key).as_bytes() == bytes).then_some(key)
-    }
-
-    /// The public id.
-    pub(crate) fn id(&self, shard: ShardId, key: ConnectionKey) -> Uuid {
-        connection_id::of(shard, key, self[key].nonce)
     }
 
     /// The certificate that the client has shown.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::handover::Allowance;
 use crate::limits::{CLOSING_BYTES, MIN_BYTE_BURST};
 use crate::types::Time;
 
@@ -51,6 +52,16 @@ impl Bucket {
     pub(crate) fn left(mut self, rate: u32, now: Time) -> u32 {
         self.fill(rate, now);
         self.tokens.max(0).unsigned_abs() / MESSAGE.unsigned_abs()
+    }
+
+    /// As another process takes it over.
+    pub(crate) fn export(self) -> Allowance {
+        Allowance { left: self.tokens, at_ms: self.at_ms }
+    }
+
+    pub(crate) fn import(Allowance { left, at_ms }: Allowance) -> Bucket {
+        // No debt is as large.
+        Bucket { tokens: left.max(i32::MIN / 2), at_ms }
     }
 
     fn fill(&mut self, rate: u32, now: Time) {
@@ -110,6 +121,15 @@ impl ByteBucket {
         self.at_ms = now;
         let owed = u64::try_from(-left).ok().filter(|owed| *owed > 0)?;
         Some(Duration::from_millis((owed * 1_000).div_ceil(rate.into())))
+    }
+
+    /// As another process takes it over.
+    pub(crate) fn export(self) -> Allowance {
+        Allowance { left: self.left, at_ms: self.at_ms }
+    }
+
+    pub(crate) fn import(Allowance { left, at_ms }: Allowance) -> ByteBucket {
+        ByteBucket { left, at_ms }
     }
 
     /// Bytes that may come at once now.

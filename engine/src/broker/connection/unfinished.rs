@@ -64,6 +64,11 @@ impl Unfinished {
         self.bytes
     }
 
+    /// Since when a connection's message is unfinished, if one is.
+    pub(super) fn since(&self, key: ConnectionKey) -> Option<Time> {
+        self.of.get(&key).map(|part| part.since)
+    }
+
     /// The client that holds most of the service that holds most.
     pub(super) fn largest(&self) -> Option<ConnectionKey> {
         let most = self.services.iter().max_by_key(|own| own.bytes)?;

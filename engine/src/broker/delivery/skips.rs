@@ -53,6 +53,14 @@ impl Skips {
         }
     }
 
+    /// Takes over what another process has skipped for a connection: what was passed over, and what
+    /// newer messages replace.
+    pub(super) fn take_over(&mut self, connection: u32, (slow, conflated): (u64, u64)) {
+        if (slow, conflated) != (0, 0) {
+            self.of.insert(connection, Skipped { slow, conflated });
+        }
+    }
+
     /// The connection is over.
     pub(super) fn forget(&mut self, connection: u32) {
         if !self.of.is_empty() {

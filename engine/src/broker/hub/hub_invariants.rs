@@ -79,7 +79,7 @@ impl Hub {
             && !self.parts.core.delivery.has_laggards()
             && !matches!(self.drain, DrainState::Finishing(_))
             && self.parts.core.links.is_quiet()
-            && self.parts.core.presence.is_quiet()
+            && self.parts.core.presence.is_settled()
             && self.next_due().is_none()
             && !self.parts.core.channels.awaits_upstream()
     }

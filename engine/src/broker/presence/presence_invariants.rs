@@ -21,9 +21,4 @@ impl Presence {
         };
         self.rosters.iter().flat_map(of).collect()
     }
-
-    /// Whether nothing waits to be told.
-    pub(in crate::broker) fn is_quiet(&self) -> bool {
-        self.reports.is_quiet() && self.changed.is_empty() && self.asks.is_empty()
-    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::broker::shard_messages::PresenceReport;
+use crate::handover::Attendance;
 use crate::limits::PRESENCE_COST;
 use crate::types::{ChannelName, ConnectionKey, RequestId, ShardId};
 
@@ -142,6 +143,39 @@ impl Reports {
         [leaves.then_some(left), enters.then_some(entered)]
     }
 
+    /// As whom a subscription counts.
+    pub(super) fn attendance(
+        &self,
+        key: ConnectionKey,
+        channel: &ChannelName,
+    ) -> Option<Attendance> {
+        if self.subscriptions.is_empty() {
+            return None;
+        }
+        let subscribed = self.subscriptions.get(&(key, channel.clone()))?;
+        let user = subscribed.user.as_deref().map(Into::into);
+        subscribed.is_there.then_some(Attendance { user })
+    }
+
+    /// A subscription counts of which the home knows.
+    pub(super) fn take_over(
+        &mut self,
+        subscription: (ConnectionKey, ChannelName),
+        connection: Uuid,
+        user: Option<Arc<str>>,
+    ) {
+        let (is_there, is_known) = (true, true);
+        let (ended, renewed, is_queued) = (false, false, false);
+        let subscribed =
+            Subscribed { connection, user, is_there, ended, renewed, is_known, is_queued };
+        self.subscriptions.insert(subscription, subscribed);
+    }
+
+    /// Whether nothing waits to be told.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.queues.iter().all(VecDeque::is_empty)
+    }
+
     /// Whether no subscription counts.
     pub(super) fn is_empty(&self) -> bool {
         self.subscriptions.is_empty()
@@ -154,9 +188,5 @@ impl Reports {
     pub(super) fn present(&self) -> impl Iterator<Item = (ConnectionKey, &ChannelName)> {
         let there = self.subscriptions.iter().filter(|(_, subscribed)| subscribed.is_there);
         there.map(|((key, channel), _)| (*key, channel))
-    }
-
-    pub(super) fn is_quiet(&self) -> bool {
-        self.queues.iter().all(VecDeque::is_empty)
     }
 }

@@ -5,6 +5,7 @@
 //! was received of it already waits, so that its requests take effect in its order. An `auth`
 //! request of a known client renews its identity; that may extend it, never change or reduce it.
 
+pub(super) mod handover;
 mod permitted;
 mod regrant;
 mod verifications;
@@ -60,6 +61,8 @@ pub(super) struct Asked {
     /// Messages received meanwhile.
     pub(super) backlog: Vec<OwnedMessage>,
     bytes: usize,
+    /// Kept for a process that takes the connection over meanwhile.
+    token: Secret,
 }
 
 /// Whether a client's message may be handled now.
@@ -220,7 +223,8 @@ impl Authentication {
         request: Option<Correlation>,
         welcome: bool,
     ) {
-        self.entry(key).asked = Some(Asked { request, welcome, backlog: Vec::new(), bytes: 0 });
+        let asked = Asked { request, welcome, backlog: Vec::new(), bytes: 0, token: token.clone() };
+        self.entry(key).asked = Some(asked);
         core.connections.pause(&mut core.cx, key, Pause::Verification);
         let refusal = if token.expose().len() > MAX_TOKEN {
             let why = format!("longer than {MAX_TOKEN} bytes");

@@ -87,6 +87,16 @@ impl Backlogs {
         self.grow(core, key, next.bytes()).push_front(next);
     }
 
+    /// What a connection has sent that waits.
+    pub(super) fn of(&self, key: ConnectionKey) -> impl Iterator<Item = &Waiting> {
+        self.of.get(&key).into_iter().flat_map(|backlog| &backlog.waiting)
+    }
+
+    /// Adds what another process has received of a connection.
+    pub(super) fn take_over(&mut self, core: &mut Core, key: ConnectionKey, next: Waiting) {
+        self.grow(core, key, next.bytes()).push_back(next);
+    }
+
     /// The queue of a connection, which is to hold so many more bytes.
     fn grow(
         &mut self,

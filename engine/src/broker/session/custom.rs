@@ -140,7 +140,24 @@ impl CustomSessions {
         text: Option<&str>,
     ) {
         self.forget(core, key);
-        let Some(text) = text else { return };
+        if let Some(text) = text {
+            self.take_over(core, key, protocol, text);
+        }
+    }
+
+    /// The filter of a client.
+    pub(super) fn filter_of(&self, key: ConnectionKey) -> Option<&str> {
+        self.filters.get(&key.index).map(|filter| &*filter.text)
+    }
+
+    /// A client has a filter that had none.
+    pub(super) fn take_over(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        protocol: &dyn SessionProtocol,
+        text: &str,
+    ) {
         let name = channel_of(protocol, core.connections[key].service());
         if let Ok(channel) = core.channels.find_or_add(&mut core.cx, &name, None) {
             core.channels.hold(channel);

@@ -118,6 +118,11 @@ impl HistoryReads {
         self.finish(core, id, &page)
     }
 
+    /// Whether other shards have answered everything.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// Whether a request of a connection is under way.
     pub(super) fn is_asking(&self, key: ConnectionKey) -> bool {
         self.asking.contains(&key)

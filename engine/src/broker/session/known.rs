@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::permissions::Grants;
+use super::permissions::{Grants, Permissions};
+use crate::handover;
 use crate::types::{Identity, Now, RevokedTokens, Time};
 
 /// The identity of a client.
@@ -25,6 +26,23 @@ impl Known {
         let Identity { user, token, issued, .. } = identity;
         let (token, issued) = (*token, *issued);
         Some(Known { user: user.as_str().into(), grants, expires, token, issued })
+    }
+
+    /// As another process takes it over.
+    pub(super) fn export(&self, permissions: &Permissions) -> handover::Identity {
+        handover::Identity {
+            user: self.user.as_ref().into(),
+            permissions: permissions.held(self.grants).map(Into::into).collect(),
+            expires: self.expires,
+            token: self.token,
+            issued: self.issued,
+        }
+    }
+
+    pub(super) fn import(taken: handover::Identity, permissions: &Permissions) -> Known {
+        let handover::Identity { user, permissions: names, expires, token, issued } = taken;
+        let grants = permissions.grants(&names);
+        Known { user: user.into(), grants, expires, token, issued }
     }
 
     /// Whether it may replace another one: it is the same user's, and grants no less.

@@ -3,6 +3,7 @@
 //!
 //! A client leaves a channel at a position: what was accepted before is handed to it first.
 
+mod handover;
 mod joining;
 #[cfg(test)]
 mod operations_invariants;

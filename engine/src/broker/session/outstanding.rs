@@ -172,6 +172,11 @@ impl Outstanding {
         id
     }
 
+    /// Whether other shards have answered everything.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.publishes.is_empty() && self.statuses.is_empty()
+    }
+
     /// Whether publications of a connection are under way.
     pub(super) fn is_publishing(&self, key: ConnectionKey) -> bool {
         self.answers.contains_key(&key)

@@ -68,7 +68,7 @@ impl Permissions {
     }
 
     /// The names of these bits.
-    fn held(&self, grants: Grants) -> impl Iterator<Item = &str> {
+    pub(super) fn held(&self, grants: Grants) -> impl Iterator<Item = &str> {
         let names = self.names.iter().enumerate();
         names.filter(move |(place, _)| grants.0 >> place & 1 == 1).map(|(_, name)| &**name)
     }

@@ -8,6 +8,7 @@ use flate2::{Compress, Compression, FlushCompress};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::handover::tests::{sample, some_state};
 use crate::shard::hello;
 
 fn corpus(target: &str) -> PathBuf {
@@ -50,6 +51,12 @@ corpora! {
     record_exchange: exchange_steps(),
     envelope: envelopes(),
     inflate: messages(),
+    handover_state: states(),
+}
+
+fn states() -> Vec<(&'static str, Vec<u8>)> {
+    let any = |seed| some_state(&mut fastrand::Rng::with_seed(seed)).encode().to_vec();
+    vec![("every-field", sample().encode().to_vec()), ("one", any(1)), ("another", any(2))]
 }
 
 /// A client's frame.

@@ -5,6 +5,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use super::mask::unmask;
 use super::reassembly::{Head, Message, Partial, Unfinished, Whole};
 use super::{FrameError, MAX_CLIENT_HEADER, Opcode};
+use crate::handover::Inbound;
 use crate::wire::deflate::{Deflate, InflateError, Inflater};
 
 /// Code 1014, which tungstenite takes for reserved: the IANA registry has it since 2012.
@@ -47,6 +48,23 @@ impl Reader {
     /// What was agreed on compression.
     pub fn deflate(&self) -> Option<Deflate> {
         self.deflate
+    }
+
+    /// What another process needs to read on, but for since when.
+    pub(crate) fn export(&self) -> Inbound {
+        let mut inbound = Inbound { has_ended: self.ended, ..Inbound::default() };
+        if let Some(partial) = &self.partial {
+            partial.export(&mut inbound);
+        }
+        inbound
+    }
+
+    /// Reads on where another process has stopped, with what was agreed on; `None` if the stream
+    /// cannot stand there.
+    pub(crate) fn import(inbound: &Inbound, deflate: Option<Deflate>) -> Option<Reader> {
+        let partial = Partial::import(inbound)?;
+        let partial = (!partial.is_empty()).then(|| Box::new(partial));
+        Some(Reader { partial, ended: inbound.has_ended, deflate })
     }
 
     /// Drops everything from now on.

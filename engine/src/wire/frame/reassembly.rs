@@ -6,6 +6,7 @@ use simdutf8::compat::from_utf8;
 use tungstenite::protocol::frame::FrameHeader;
 
 use super::{FrameError, MAX_CLIENT_HEADER, MAX_CONTROL, Opcode};
+use crate::handover::{BegunFrame, BegunMessage, Inbound};
 use crate::limits::{MAX_FRAGMENTS, SMALL_FRAGMENT};
 
 /// The header of a client's frame, checked against what came before it.
@@ -185,6 +186,62 @@ pub(super) struct Partial {
 impl Partial {
     pub(super) fn is_empty(&self) -> bool {
         self.head_len == 0 && self.frame.is_none() && self.message.is_none()
+    }
+
+    /// What another process needs to go on.
+    pub(super) fn export(&self, inbound: &mut Inbound) {
+        inbound.head = self.head[..self.head_len].into();
+        inbound.control = self.control.as_slice().into();
+        inbound.frame = self.frame.as_ref().map(|&Unfinished { head, taken }| BegunFrame {
+            opcode: head.opcode as u8,
+            is_final: head.is_final,
+            is_compressed: head.compressed,
+            mask: head.mask,
+            len: head.len as u64,
+            taken: taken as u64,
+        });
+        inbound.message = self.message.as_ref().map(|message| BegunMessage {
+            opcode: message.opcode as u8,
+            is_compressed: message.compressed,
+            bytes: message.bytes.as_slice().into(),
+            fragments: message.fragments,
+        });
+    }
+
+    /// Goes on where another process has stopped; `None` if a stream cannot stand there.
+    pub(super) fn import(inbound: &Inbound) -> Option<Partial> {
+        let mut partial = Partial { control: inbound.control.to_vec(), ..Partial::default() };
+        partial.head_len = inbound.head.len();
+        // A whole header would have been read.
+        partial.head[..MAX_CLIENT_HEADER - 1]
+            .get_mut(..partial.head_len)?
+            .copy_from_slice(&inbound.head);
+        if let Some(begun) = &inbound.message {
+            let opcode = Opcode::from_number(begun.opcode)?;
+            let mut message = Message {
+                opcode,
+                compressed: begun.is_compressed,
+                bytes: begun.bytes.to_vec(),
+                checked: 0,
+                fragments: begun.fragments,
+            };
+            if opcode == Opcode::Text && !begun.is_compressed {
+                message.check_text().ok()?;
+            }
+            partial.message = (!opcode.is_control()).then_some(message);
+        }
+        if let Some(begun) = inbound.frame {
+            let BegunFrame { is_final, is_compressed: compressed, mask, .. } = begun;
+            let opcode = Opcode::from_number(begun.opcode)?;
+            let (len, taken) = (usize::try_from(begun.len).ok()?, begun.taken as usize);
+            let head = Head { opcode, is_final, compressed, mask, len };
+            let fits = !opcode.is_control() || len <= MAX_CONTROL;
+            // A frame whose payload was all there would be over.
+            let is_possible = begun.taken <= begun.len && fits;
+            partial.frame = is_possible.then_some(Unfinished { head, taken });
+            partial.frame.as_ref()?;
+        }
+        Some(partial)
     }
 
     /// Joins the held start of a header with `input`. Returns the header, if that completes it,

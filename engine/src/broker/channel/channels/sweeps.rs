@@ -26,10 +26,11 @@ impl Channels {
         self.queue.place(index, &mut channel.queued, next);
     }
 
-    /// Ends the wait of the channels whose time has come; of all while the shard drains or holds
-    /// much that is not swept.
+    /// Ends the wait of the channels whose time has come; of all while the shard drains, is handed
+    /// over or holds much that is not swept.
     pub(in crate::broker) fn end_waits(&mut self, cx: &Context) {
-        let all = cx.draining || self.retention.unswept() >= cx.limits.shard_unswept / 2;
+        let all =
+            cx.draining || cx.frozen || self.retention.unswept() >= cx.limits.shard_unswept / 2;
         while let Some((time, index)) = self.queue.first_waiting()
             && (all || is_due(cx, time))
         {

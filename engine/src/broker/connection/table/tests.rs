@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::broker::connection::connection_id;
 use crate::config::Config;
+use crate::types::ShardId;
 
 #[test]
 fn a_former_key_finds_nothing() {

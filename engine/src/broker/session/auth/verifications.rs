@@ -26,10 +26,15 @@ impl Verifications {
         let service = core.connections[key].service();
         let fits = self.count.fits(service, 1, most);
         if fits {
-            self.services.insert(key, service);
-            self.count.add(service, 1);
+            self.take_over(service, key);
         }
         fits
+    }
+
+    /// One is begun that another process had begun.
+    pub(super) fn take_over(&mut self, service: ServiceId, key: ConnectionKey) {
+        self.services.insert(key, service);
+        self.count.add(service, 1);
     }
 
     /// One was answered.

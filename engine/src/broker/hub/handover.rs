@@ -1,0 +1,62 @@
+//! Handing all over to the hubs of another process.
+
+use super::Hub;
+use crate::broker::tick::DrainState;
+use crate::handover::{HandoverError, History, Part, Sent, ShardState, Socket};
+use crate::types::{ConnectionKey, Epoch};
+
+impl Hub {
+    /// From now on nothing that was published waits for more. The shell hands in no further
+    /// publications, receives and ticks, and iterates until [`Hub::may_be_exported`] on all shards
+    /// and all lanes between them are empty; or calls this again with `false`, to go on.
+    pub fn freeze(&mut self, frozen: bool) {
+        self.parts.core.cx.frozen = frozen;
+    }
+
+    /// Whether nothing is under way that another shard or the next iteration has to end. It is
+    /// asked between two iterations. A hub that drains does not hand over.
+    pub fn may_be_exported(&self) -> bool {
+        let cx = &self.parts.core.cx;
+        self.drain == DrainState::No && !cx.refusing && self.parts.may_be_exported()
+    }
+
+    /// The epoch of the logs, which an external order may have begun anew.
+    pub fn epoch(&self) -> Epoch {
+        self.parts.core.cx.epoch
+    }
+
+    /// The next messages of logs that have not gone over, of about so many bytes; `None` after the
+    /// last channel. While the hub serves: what of the logs has gone over before needs no time in
+    /// the pause.
+    pub fn export_history(&self, sent: &mut Sent, bytes: usize) -> Option<History> {
+        self.parts.core.channels.export_history(sent, bytes)
+    }
+
+    /// What goes over to another process, but for what was `sent` before: channels homed here, and
+    /// the connections for which `place` says where their sockets are. It is not asked about those
+    /// that are closing, nor about the engine's own.
+    pub fn export(
+        &self,
+        sent: &Sent,
+        place: impl FnMut(ConnectionKey) -> Option<Socket>,
+    ) -> ShardState {
+        self.parts.export(sent, place)
+    }
+
+    /// Takes over the shard's part of what another process has exported, after
+    /// [`Hub::begin_iteration`]. The hub is new, and has the epoch and the homes of that state. The
+    /// index of each connection is the slot of its socket. Effects may follow.
+    ///
+    /// # Errors
+    /// [`HandoverError`] where the part says what cannot be, or there is no room for it. The hub is
+    /// of no use then.
+    pub fn import(&mut self, part: Part) -> Result<(), HandoverError> {
+        self.parts.import(part)
+    }
+
+    /// A connection was taken over by another process: forgets it without a word to its peer. Its
+    /// [`Effect::Release`](crate::broker::effect::Effect::Release) follows.
+    pub fn abandon(&mut self, key: ConnectionKey) {
+        self.parts.abandon(key);
+    }
+}

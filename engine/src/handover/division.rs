@@ -1,0 +1,265 @@
+//! Dividing a state among the shards of the successor.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
+
+use super::document::State;
+use super::{Channel, Connection, HandoverError, History, Part, PlacedChannel, PlacedRole};
+use crate::limits::MAX_CHANNELS_PER_SHARD;
+use crate::shared_frame::Frame;
+use crate::types::{ChannelName, Seq, ServiceId, ShardId};
+
+/// What a shard's connections need of a channel.
+#[derive(Clone, Copy, Debug)]
+struct Need {
+    /// The oldest position that one of them has not been handed.
+    next: Seq,
+    /// The slot and the address of the first one.
+    first: (u32, IpAddr),
+}
+
+/// By shard.
+type Needs = Vec<HashMap<ChannelName, Need>>;
+
+impl State {
+    /// Divides the state among so many shards: connections by the shard of their sockets, channels
+    /// by their names.
+    ///
+    /// # Errors
+    /// [`HandoverError`] where parts of the state contradict each other, or where the shards are
+    /// too few for it.
+    pub fn divide(self, shards: usize) -> Result<Vec<Part>, HandoverError> {
+        let State { engine, histories, shards: held, .. } = self;
+        let homes = engine.homes(shards);
+        let floor = held.iter().map(|shard| shard.floor).max().unwrap_or(Seq(0));
+        let mut parts: Vec<Part> = (0..shards).map(|shard| Part::new(shard, floor)).collect();
+        let (mut channels, mut rosters, mut forgotten) = (Vec::new(), Vec::new(), Vec::new());
+        for shard in held {
+            channels.extend(shard.channels);
+            rosters.extend(shard.rosters);
+            forgotten.extend(shard.forgotten);
+            for connection in shard.connections {
+                let part = parts.get_mut(connection.socket.shard.index());
+                let part = part.ok_or(HandoverError::Malformed("a shard that is not there"))?;
+                part.connections.push(connection);
+            }
+        }
+        complete(&mut channels, histories);
+        let services = engine.services.len();
+        check_connections(&mut parts, services)?;
+        let heads = heads_of(&channels, services)?;
+        let needs = needs_of(&parts, &heads)?;
+        for channel in channels {
+            let home = homes.of(&channel.name);
+            place(&mut parts, channel, home, &needs)?;
+        }
+        let present = present(&parts);
+        for roster in rosters {
+            let part = &mut parts[homes.of(&roster.channel).index()];
+            let ids = roster.members.iter().flat_map(|member| &member.connections);
+            let pairs = ids.map(|id| (roster.channel.clone(), *id));
+            part.absent.extend(pairs.filter(|pair| !present.contains(pair)));
+            part.rosters.push(roster);
+        }
+        for (name, head) in forgotten {
+            parts[homes.of(&name).index()].forgotten.push((name, head));
+        }
+        share_patterns(&mut parts);
+        Ok(parts)
+    }
+}
+
+impl Part {
+    fn new(shard: usize, floor: Seq) -> Part {
+        Part {
+            shard: ShardId(shard as u8),
+            channels: Vec::new(),
+            connections: Vec::new(),
+            rosters: Vec::new(),
+            absent: Vec::new(),
+            patterns: Vec::new(),
+            forgotten: Vec::new(),
+            floor,
+        }
+    }
+
+    fn add(
+        &mut self,
+        channel: Channel,
+        role: PlacedRole,
+        maker: Option<(Option<u32>, IpAddr)>,
+    ) -> Result<u32, HandoverError> {
+        let slot = self.channels.len();
+        if slot >= MAX_CHANNELS_PER_SHARD {
+            return Err(HandoverError::NoRoom("channels"));
+        }
+        self.channels.push(PlacedChannel { channel, role, maker });
+        Ok(slot as u32)
+    }
+
+    /// How far the floor of forgotten channels is: at least here.
+    fn pass(&mut self, head: Seq) {
+        self.floor = self.floor.max(head);
+    }
+}
+
+/// Each slot is taken once, and each connection is a client of a service.
+fn check_connections(parts: &mut [Part], services: usize) -> Result<(), HandoverError> {
+    for part in parts {
+        part.connections.sort_by_key(|connection| connection.socket.slot);
+        let slots = part.connections.iter().map(|connection| connection.socket.slot);
+        if !slots.is_sorted_by(|one, next| one < next) {
+            return Err(HandoverError::Malformed("a slot is taken twice"));
+        }
+        if part.connections.iter().any(|connection| connection.service.index() >= services) {
+            return Err(HandoverError::Malformed("a service that is not there"));
+        }
+    }
+    Ok(())
+}
+
+/// Puts what has gone over before in front of what the logs have got since.
+fn complete(channels: &mut [Channel], histories: Vec<History>) {
+    let mut before: HashMap<ChannelName, Vec<Frame>> = HashMap::new();
+    for (name, frames) in histories.into_iter().flat_map(|history| history.logs) {
+        before.entry(name).or_default().extend(frames);
+    }
+    for channel in channels {
+        let Some(mut frames) = before.remove(&channel.name) else { continue };
+        // Some of it may have been dropped since.
+        frames.retain(|frame| frame.seq >= channel.first);
+        frames.append(&mut channel.frames);
+        channel.frames = frames;
+    }
+}
+
+/// The head of each channel. Checks that logs have no holes.
+fn heads_of(
+    channels: &[Channel],
+    services: usize,
+) -> Result<HashMap<ChannelName, Seq>, HandoverError> {
+    let mut heads = HashMap::with_capacity(channels.len());
+    for channel in channels {
+        let Channel { name, head, first, frames, kept, .. } = channel;
+        let follows = |pair: &[Frame]| pair[0].seq.next() == pair[1].first;
+        let is_whole = frames.windows(2).all(follows)
+            && frames.last().is_none_or(|last| last.seq == *head)
+            && head.0 < u64::MAX;
+        let begins = frames.first().map_or(head.next(), |frame| frame.first) == *first;
+        let is_older = kept.is_sorted_by(|one, next| one.seq < next.seq)
+            && kept.iter().all(|frame| frame.seq < *first && frame.key().is_some());
+        if !is_whole || !begins || !is_older {
+            return Err(HandoverError::Malformed("a log has a hole"));
+        }
+        if name.service().index() >= services {
+            return Err(HandoverError::Malformed("a service that is not there"));
+        }
+        if heads.insert(name.clone(), *head).is_some() {
+            return Err(HandoverError::Malformed("a channel with two homes"));
+        }
+    }
+    Ok(heads)
+}
+
+fn needs_of(parts: &[Part], heads: &HashMap<ChannelName, Seq>) -> Result<Needs, HandoverError> {
+    let mut needs: Needs = vec![HashMap::new(); parts.len()];
+    for (part, needs) in parts.iter().zip(&mut needs) {
+        for Connection { socket, peer, service, subscriptions, .. } in &part.connections {
+            let mut names = HashSet::new();
+            for subscription in subscriptions {
+                let head = heads.get(&subscription.channel);
+                let is_possible = head.is_some_and(|head| subscription.handed <= *head)
+                    && subscription.channel.service() == *service
+                    && names.insert(&subscription.channel);
+                if !is_possible {
+                    return Err(HandoverError::Malformed("a subscription"));
+                }
+                let next = subscription.handed.next();
+                let first = (socket.slot, peer.ip());
+                let need = needs.entry(subscription.channel.clone());
+                let need = need.or_insert(Need { next, first });
+                need.next = need.next.min(next);
+            }
+        }
+    }
+    Ok(needs)
+}
+
+/// Places a channel at its home, and where there are subscribers.
+fn place(
+    parts: &mut [Part],
+    channel: Channel,
+    home: ShardId,
+    needs: &Needs,
+) -> Result<(), HandoverError> {
+    let need = |shard: usize| needs[shard].get(&channel.name).copied();
+    let first = (0..parts.len()).find_map(need);
+    if first.is_none() && !channel.is_published {
+        parts[home.index()].pass(channel.head);
+        return Ok(());
+    }
+    let is_made = !channel.is_published;
+    let mut served = Vec::new();
+    for shard in (0..parts.len()).filter(|shard| *shard != home.index()) {
+        let Some(need) = need(shard) else { continue };
+        let (replica, role) = replica_of(&channel, home, need.next);
+        let maker = is_made.then_some((Some(need.first.0), need.first.1));
+        let slot = parts[shard].add(replica, role, maker)?;
+        served.push((ShardId(shard as u8), slot));
+    }
+    let own = need(home.index()).map(|need| (Some(need.first.0), need.first.1));
+    let maker = own.or(first.map(|need| (None, need.first.1))).filter(|_| is_made);
+    parts[home.index()].add(channel, PlacedRole::Home(served), maker)?;
+    Ok(())
+}
+
+/// A channel on another shard than its home, where `next` is the oldest position that is needed.
+/// What that reader could not find at the home it would not find here.
+fn replica_of(channel: &Channel, home: ShardId, next: Seq) -> (Channel, PlacedRole) {
+    let floor = channel.first;
+    // What is kept of keys belongs to a log that begins where the home's does.
+    let has_kept = next < floor;
+    let frames = channel.frames.iter().filter(|frame| frame.seq >= next);
+    let frames: Vec<Frame> = frames.map(Frame::for_another).collect();
+    let kept = channel.kept.iter().filter(|_| has_kept);
+    let replica = Channel {
+        name: channel.name.clone(),
+        head: channel.head,
+        last_at: channel.last_at,
+        first: frames.first().map_or(channel.head.next(), |frame| frame.first),
+        frames,
+        kept: kept.map(Frame::for_another).collect(),
+        lost: if has_kept { channel.lost } else { Seq(next.0 - 1) },
+        is_published: channel.is_published,
+        document: None,
+        state: None,
+        last: None,
+        used_at: channel.used_at,
+    };
+    (replica, PlacedRole::Replica { home, floor, has_kept })
+}
+
+/// The connections that count for the presence of each channel.
+fn present(parts: &[Part]) -> HashSet<(ChannelName, uuid::Uuid)> {
+    let mut present = HashSet::new();
+    for connection in parts.iter().flat_map(|part| &part.connections) {
+        let counted = connection.subscriptions.iter().filter(|s| s.attendance.is_some());
+        present.extend(counted.map(|s| (s.channel.clone(), connection.id)));
+    }
+    present
+}
+
+/// Tells every shard of the patterns of all.
+fn share_patterns(parts: &mut [Part]) {
+    let of = |part: &Part| {
+        let patterns = part.connections.iter().flat_map(|connection| {
+            connection.patterns.iter().map(|prefix| (connection.service, prefix.clone()))
+        });
+        let sorted: BTreeSet<(ServiceId, String)> = patterns.collect();
+        sorted.into_iter().collect()
+    };
+    let all: Vec<Vec<(ServiceId, String)>> = parts.iter().map(of).collect();
+    for part in parts {
+        part.patterns.clone_from(&all);
+    }
+}

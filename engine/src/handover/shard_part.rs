@@ -1,0 +1,59 @@
+//! What one shard of the successor takes over.
+
+use std::net::IpAddr;
+
+use uuid::Uuid;
+
+use super::{Channel, Connection, Roster};
+use crate::types::{ChannelName, Seq, ServiceId, ShardId};
+
+/// What one shard of the successor takes over. The parts of all shards fit each other: homes serve
+/// the replicas that are there, and all shards know each other's patterns.
+#[derive(Debug)]
+pub struct Part {
+    /// Whose it is.
+    pub shard: ShardId,
+    /// The channels that it is home of, and those that its connections have: the place of each is
+    /// its slot in the shard's table.
+    pub channels: Vec<PlacedChannel>,
+    /// Its connections, by slot.
+    pub connections: Vec<Connection>,
+    /// Who is present in the channels that it is home of.
+    pub rosters: Vec<Roster>,
+    /// Connections of these rosters that do not go over.
+    pub absent: Vec<(ChannelName, Uuid)>,
+    /// The patterns of each shard's clients, in order and each once.
+    pub patterns: Vec<Vec<(ServiceId, String)>>,
+    /// Where channels stood that are not known any more, the oldest first.
+    pub forgotten: Vec<(ChannelName, Seq)>,
+    /// At least the head of every other channel.
+    pub floor: Seq,
+}
+
+/// A channel on one shard.
+#[derive(Debug)]
+pub struct PlacedChannel {
+    /// The channel; a replica's log begins where its subscribers need it.
+    pub channel: Channel,
+    /// Which end of it the shard is.
+    pub role: PlacedRole,
+    /// Of a channel that exists by its subscribers alone: the slot of the first one, if that is on
+    /// this shard, and its address. The channel counts as its own.
+    pub maker: Option<(Option<u32>, IpAddr)>,
+}
+
+/// Which end of a channel a shard is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum PlacedRole {
+    /// Its home, which serves these shards, each with the slot that the channel has there.
+    Home(Vec<(ShardId, u32)>),
+    /// Another shard with subscribers.
+    Replica {
+        /// The channel's home.
+        home: ShardId,
+        /// The oldest position of the home's log.
+        floor: Seq,
+        /// It has what the home keeps of keys beyond its log.
+        has_kept: bool,
+    },
+}
