@@ -27,6 +27,9 @@ impl World {
         if self.plan.states && self.chance(5) {
             self.put_state();
         }
+        if self.plan.handovers && self.chance(3) {
+            self.hand_over();
+        }
         let rough = self.plan.rough;
         match self.rng.u8(..100) {
             0..30 => {

@@ -67,8 +67,8 @@ impl World {
         }
         let mut config = Config::clone(&self.plan.config);
         config.replace_live(&new).expect("the same services");
-        let config = Arc::new(config);
-        self.settings.fill(Some(config));
+        self.config = Arc::new(config);
+        self.settings.fill(Some(self.config.clone()));
         self.note(|| "settings change".into());
     }
 

@@ -5,6 +5,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 
+use super::counted::Counted;
 use super::finish::Tally;
 use super::plan::{Plan, Sabotage};
 use super::truth::Truth;
@@ -14,7 +15,7 @@ use crate::broker::upstream_faults::UpstreamFault;
 use crate::broker::upstream_messages::{Older, UpstreamNotice, UpstreamRequest};
 use crate::config::{Followed, Unavailable};
 use crate::shared_frame::Frame;
-use crate::telemetry::{Count, Totals};
+use crate::telemetry::Count;
 use crate::types::{Epoch, Publication, PublishError, Seq, Sequenced, Time};
 use crate::wire::encoder::{Encoder, Stamp};
 
@@ -44,7 +45,7 @@ pub(super) struct External {
 impl Plan {
     pub(super) fn outside(seed: u64, sabotage: Option<Sabotage>) -> Plan {
         let mut plan = Plan::new(seed, sabotage);
-        (plan.external, plan.streams) = (true, false);
+        (plan.external, plan.streams, plan.handovers) = (true, false, false);
         plan
     }
 }
@@ -258,11 +259,11 @@ impl World {
     }
 
     /// What was met of the order.
-    pub(super) fn tally_order(&self, tally: &mut Tally, totals: &Totals) {
+    pub(super) fn tally_order(&self, tally: &mut Tally, counted: &Counted) {
         use Count::{UpstreamRepeated, UpstreamUnwanted};
         let Some(external) = &self.external else { return };
         let counts = [UpstreamRepeated, UpstreamUnwanted];
-        tally.extend(counts.map(|what| (what.label(), totals.count(what))));
+        tally.extend(counts.map(|what| (what.label(), counted.count(what))));
         tally.insert("epochs", external.epochs);
         tally.insert("unanswered", external.unanswered);
         tally.insert("degraded", self.clients.iter().map(|client| client.degraded).sum());

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::counted::Counted;
 use super::external::External;
 use super::world::World;
-use crate::telemetry::{Count, MessageError, Totals};
+use crate::telemetry::Count;
 
 /// What a run met, and how often.
 pub(super) type Tally = BTreeMap<&'static str, u64>;
@@ -157,14 +158,9 @@ impl World {
 
     /// Nothing is dropped without a count (invariant 10).
     fn count(&mut self) -> Tally {
-        let mut totals = Totals::new(self.plan.shards, self.plan.services);
-        for hub in &mut self.hubs {
-            hub.update_gauges();
-            totals.absorb(&hub.recorder().swap(None));
-        }
-        let (broadcasts, done) = totals.classes.values().fold((0, 0), |(all, done), class| {
-            (all + class.broadcasts, done + class.broadcast.len())
-        });
+        let mut counted = std::mem::take(&mut self.former);
+        counted.add(&mut self.hubs, self.plan.services);
+        let (broadcasts, done) = (counted.broadcasts, counted.done);
         // An event of presence may go with its channel before anybody looks.
         let unseen = broadcasts.checked_sub(self.truth.total());
         let most = if self.plan.presence { self.truth.passed() } else { 0 };
@@ -172,27 +168,27 @@ impl World {
         assert!(is_all, "{broadcasts} broadcasts");
         let sum = |f: fn(&super::client::Client) -> u64| self.clients.iter().map(f).sum::<u64>();
         let missed = [Count::Missed, Count::Skipped, Count::Conflated];
-        let missed = missed.iter().map(|what| totals.count(*what)).sum::<u64>();
+        let missed = missed.iter().map(|what| counted.count(*what)).sum::<u64>();
         assert!(missed > 0 || sum(|c| c.gaps) == 0, "gaps are counted");
-        let errors = totals.services.iter().map(|service| &service.message_errors);
-        let busy = errors.map(|errors| errors[MessageError::Busy as usize]).sum::<u64>();
+        let busy = counted.busy;
         assert!(busy >= sum(|c| c.busy), "refusals are counted");
         assert!(
-            totals.count(Count::Refused) + totals.count(Count::ChannelRefusals) >= self.refused
+            counted.count(Count::Refused) + counted.count(Count::ChannelRefusals) >= self.refused
         );
-        let handed = totals.count(Count::Deliveries) + totals.count(Count::CatchUps);
+        let handed = counted.count(Count::Deliveries) + counted.count(Count::CatchUps);
         assert!(handed >= sum(|c| c.events), "deliveries are counted");
         if self.lost == 0 {
             assert_eq!(done, broadcasts, "every broadcast ends once");
         } else {
             // A few may be the last frames of their joins, which no later one reveals.
-            assert!(totals.count(Count::Rejoins) > 0 || self.lost < 6, "{} lost", self.lost);
+            let few = self.lost < 6 || self.plan.handed_over > 0;
+            assert!(counted.count(Count::Rejoins) > 0 || few, "{} lost", self.lost);
         }
-        self.tally(&totals)
+        self.tally(&counted)
     }
 
     /// What was met.
-    fn tally(&self, totals: &Totals) -> Tally {
+    fn tally(&self, counted: &Counted) -> Tally {
         let sum = |f: fn(&super::client::Client) -> u64| self.clients.iter().map(f).sum::<u64>();
         let closed = |reason: &str| {
             self.clients.iter().filter(|client| client.reason.starts_with(reason)).count() as u64
@@ -201,17 +197,18 @@ impl World {
         use Count::{Recoveries, Refused, Rejoins};
         let counts = [LaneFull, Laggards, LogEvictions, Missed, Recoveries, Refused, Rejoins];
         let counts = counts.into_iter().chain([Skipped, Conflated]);
-        let mut tally: Tally = counts.map(|what| (what.label(), totals.count(what))).collect();
+        let mut tally: Tally = counts.map(|what| (what.label(), counted.count(what))).collect();
         if self.plan.deflating > 0 {
             use Count::{ContextDeflates, ContextDeliveries, DeflateSavedBytes};
             use Count::{TwinDeflates, TwinDeliveries};
             let kinds = [ContextDeflates, ContextDeliveries, TwinDeflates, TwinDeliveries];
             let kinds = kinds.into_iter().chain([DeflateSavedBytes]);
-            tally.extend(kinds.map(|what| (what.label(), totals.count(what))));
+            tally.extend(kinds.map(|what| (what.label(), counted.count(what))));
         }
-        if totals.count(Count::ChannelRefusals) > 0 {
-            tally.insert("channels refused", totals.count(Count::ChannelRefusals));
+        if counted.count(Count::ChannelRefusals) > 0 {
+            tally.insert("channels refused", counted.count(Count::ChannelRefusals));
         }
+        tally.insert("handed over", self.plan.handed_over);
         tally.insert("gaps", sum(|client| client.gaps));
         tally.insert("busy", sum(|client| client.busy));
         let forbidden = sum(|client| client.forbidden);
@@ -236,7 +233,7 @@ impl World {
         if self.plan.states {
             tally.insert("states", sum(|client| client.states));
         }
-        self.tally_order(&mut tally, totals);
+        self.tally_order(&mut tally, counted);
         if self.plan.histories {
             tally.insert("messages of history", sum(|client| client.histories));
         }
@@ -252,6 +249,11 @@ impl World {
         tally.insert("relieved", closed("Reconnect: "));
         tally.insert("expelled", self.expelled);
         tally.insert("full", closed("Server at maximum"));
+        self.tally_chains(&mut tally);
+        tally
+    }
+
+    fn tally_chains(&self, tally: &mut Tally) {
         for met in self.hubs.iter().map(|hub| hub.met()) {
             for (what, count) in [
                 ("chains written", met.written),
@@ -262,6 +264,5 @@ impl World {
                 *tally.entry(what).or_default() += count;
             }
         }
-        tally
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::handovers::HandoverFault;
 use crate::broker::Hub;
 use crate::broker::channel::context_faults::ContextFault;
 use crate::broker::delivery::delivery_invariants::{ChainFault, SkipFault};
@@ -40,6 +41,8 @@ pub(super) enum Sabotage {
     Recovery(RecoveryFault),
     /// What an external order gives is not taken as it is.
     Upstream(UpstreamFault),
+    /// Something is missing or wrong in what is handed over.
+    Handover(HandoverFault),
 }
 
 #[derive(Clone, Debug)]
@@ -87,6 +90,10 @@ pub(super) struct Plan {
     /// Some clients ask for Server-Sent Events.
     pub(super) streams: bool,
     pub(super) sealed: bool,
+    /// Hubs are handed over to others, of which there is another number.
+    pub(super) handovers: bool,
+    /// How often that has happened.
+    pub(super) handed_over: u64,
     /// Percent of the clients that negotiate compression; 100: in the same way.
     pub(super) deflating: u8,
     pub(super) bounds: TurnLimits,
@@ -97,7 +104,7 @@ impl Plan {
     /// The hub of one shard, broken as planned.
     pub(super) fn hub(&self, shard: usize) -> Hub {
         let (id, config) = (ShardId(shard as u8), self.config.clone());
-        let seed = self.seed * 64 + shard as u64;
+        let seed = self.seed * 64 + shard as u64 + (self.handed_over << 32);
         let epoch = Epoch(self.seed + 1);
         let hub = Hub::new(config, id, self.shards, self.capacity, seed);
         let homes = Homes::new([self.seed, 1], self.shards);
@@ -199,6 +206,8 @@ impl Plan {
             external: false,
             streams: (seed ^ seed >> 1) % 2 == 1,
             sealed: rng.bool(),
+            handovers: seed % 13 == 7,
+            handed_over: 0,
             deflating: 0,
             bounds,
             config: Arc::new(config(rng, roomy, services)),

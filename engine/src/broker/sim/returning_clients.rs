@@ -11,7 +11,7 @@ use crate::broker::recovery_faults::RecoveryFault;
 
 impl Plan {
     /// In turns: like others, with many channels, with patterns, with compression.
-    fn returning(seed: u64, sabotage: Option<Sabotage>) -> Plan {
+    pub(super) fn returning(seed: u64, sabotage: Option<Sabotage>) -> Plan {
         let plan = match seed % 4 {
             0 => Plan::new,
             1 => Plan::sharing,

@@ -26,7 +26,7 @@ pub(super) struct StateOrder {
 
 impl Plan {
     /// In turns: like others, with many channels, with patterns, with compression.
-    fn stating(seed: u64, sabotage: Option<Sabotage>) -> Plan {
+    pub(super) fn stating(seed: u64, sabotage: Option<Sabotage>) -> Plan {
         let plan = match seed % 4 {
             0 => Plan::new,
             1 => Plan::sharing,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Client;
+use super::counted::Counted;
 use super::external::External;
 use super::net::{Pair, Port, SimLanes, SimSink, Socket};
 use super::plan::{Plan, Sabotage};
@@ -21,7 +22,7 @@ pub(super) struct World {
     pub(super) plan: Plan,
     pub(super) rng: fastrand::Rng,
     pub(super) now: Time,
-    ticks: Vec<Time>,
+    pub(super) ticks: Vec<Time>,
     pub(super) hubs: Vec<Hub>,
     pub(super) busy: Vec<bool>,
     pub(super) lanes: Vec<Vec<Pair>>,
@@ -42,6 +43,10 @@ pub(super) struct World {
     /// Clients that were expelled, and had everything.
     pub(super) expelled: u64,
     pub(super) next_id: u64,
+    /// The newest settings.
+    pub(super) config: Arc<Config>,
+    /// What hubs have counted that were handed over.
+    pub(super) former: Counted,
     /// Settings that a shard has not taken over yet.
     pub(super) settings: Vec<Option<Arc<Config>>>,
     /// Writes that the hubs asked for.
@@ -81,6 +86,8 @@ impl World {
             grants_lost: 0,
             expelled: 0,
             next_id: 1,
+            config: plan.config.clone(),
+            former: Counted::default(),
             settings: vec![None; plan.shards],
             writes: 0,
             steps: super::setting("SIM_STEPS").map_or(50, |steps| steps as usize),
@@ -159,7 +166,7 @@ impl World {
     }
 
     /// Answers those whose verification is done.
-    fn verify(&mut self, shard: usize) {
+    pub(super) fn verify(&mut self, shard: usize) {
         for (turns, key, verdict) in std::mem::take(&mut self.verdicts[shard]) {
             match turns.checked_sub(1) {
                 Some(turns) => self.verdicts[shard].push((turns, key, verdict)),
@@ -194,7 +201,7 @@ impl World {
         self.note(|| format!("shard {shard} turns; busy: {busy}"));
     }
 
-    fn transmit(&mut self, shard: usize) {
+    pub(super) fn transmit(&mut self, shard: usize) {
         let mut sink = SimSink {
             ports: &mut self.ports[shard],
             sockets: &mut self.sockets,
@@ -215,6 +222,10 @@ impl World {
         };
         self.busy[shard] = self.hubs[shard].poll_transmit(&mut sink, &mut lanes);
         assert!(sink.runs.is_empty(), "writes without a flush");
+        self.take_effects(shard);
+    }
+
+    pub(super) fn take_effects(&mut self, shard: usize) {
         while let Some(effect) = self.hubs[shard].poll_effect() {
             self.note(|| format!("shard {shard}: {effect:?}"));
             self.apply(shard, effect);
@@ -334,7 +345,7 @@ impl World {
         }
     }
 
-    fn take_lanes(&mut self, shard: usize, all: bool) {
+    pub(super) fn take_lanes(&mut self, shard: usize, all: bool) {
         for from in 0..self.plan.shards {
             let most = if all { usize::MAX } else { self.rng.usize(..8) };
             for _ in 0..most {
