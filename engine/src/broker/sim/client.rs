@@ -282,7 +282,7 @@ impl Client {
                 );
             }
             Some(next) => assert_eq!(first, next, "{channel}: lost, repeated or out of order"),
-            None => assert!(seq <= belief.latest, "{seq}, but {} at the latest", belief.latest),
+            None => assert!(first <= belief.latest, "{seq}, but {} at the latest", belief.latest),
         }
         belief.next = Some(seq + 1);
         belief.recovering = false;

@@ -46,6 +46,7 @@ impl Plan {
     pub(super) fn outside(seed: u64, sabotage: Option<Sabotage>) -> Plan {
         let mut plan = Plan::new(seed, sabotage);
         (plan.external, plan.streams, plan.handovers) = (true, false, false);
+        plan.returns = seed % 3 == 1;
         plan
     }
 }

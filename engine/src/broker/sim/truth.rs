@@ -203,10 +203,22 @@ impl Truth {
     pub(super) fn first_newest(&self, channel: usize, life: usize) -> Option<u64> {
         let (_, frames) = self.lives[channel].get(life)?;
         let is_newest = |place: &usize| {
-            let key = frames[*place].key();
-            key.is_none() || !frames[place + 1..].iter().any(|newer| newer.key() == key)
+            let (frame, newer) = (&frames[*place], &frames[place + 1..]);
+            let is_replaced = frame.key().is_some() && newer.iter().any(|n| n.key() == frame.key());
+            !is_blank(frame) && !is_replaced
         };
         (0..frames.len()).find(is_newest).map(|place| place as u64 + 1)
+    }
+
+    /// The oldest of the last `n` positions up to `seq`, of those that messages have or span.
+    pub(super) fn last(&self, channel: usize, life: usize, (seq, n): (u64, u64)) -> u64 {
+        if !self.external {
+            return (seq + 1).saturating_sub(n);
+        }
+        let Some((_, frames)) = self.lives[channel].get(life) else { return seq + 1 };
+        let places = (0..seq as usize).rev().filter(|place| !is_blank(&frames[*place]));
+        let mut before = places.skip(usize::try_from(n).unwrap());
+        before.next().map_or(1, |place| place as u64 + 2)
     }
 
     /// Whether a gap may have this reason.
@@ -226,7 +238,7 @@ impl Truth {
                 for seq in from..=to {
                     let (these, newer) = frames.split_at(seq as usize);
                     let key = these[seq as usize - 1].key();
-                    if these[seq as usize - 1].seq == Seq(0) {
+                    if is_blank(&these[seq as usize - 1]) {
                         continue;
                     }
                     let is_replaced = key.is_some() && newer.iter().any(|f| f.key() == key);
@@ -252,6 +264,10 @@ impl Truth {
 /// In the place of a position that no message has.
 fn blank() -> Rc<Frame> {
     Rc::new(Frame::new(Box::default(), Seq(0), Time(0), 0))
+}
+
+fn is_blank(frame: &Frame) -> bool {
+    frame.seq == Seq(0)
 }
 
 /// The request that an answer is about.

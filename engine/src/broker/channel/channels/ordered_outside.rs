@@ -59,10 +59,17 @@ impl Channels {
                 continue;
             }
             let channel = &mut self.table[index];
-            let asked = channel.upstream.as_mut().and_then(|upstream| upstream.ask(cx.time()));
-            let Some((token, lack)) = asked else { continue };
-            let kept = &channel.class.retention;
-            let (since, last) = (lack.since, lack.last);
+            let is_heard = !channel.live.is_empty() || channel.shards() > 1;
+            let Some(upstream) = &mut channel.upstream else { continue };
+            let is_heard = is_heard || upstream.is_followed();
+            let Some((token, lack)) = upstream.ask(cx.time()) else { continue };
+            let (kept, head) = (&channel.class.retention, channel.log.head());
+            // Subscribers that are here go on where they are, whatever others ask for.
+            let since = match is_heard {
+                true => Some(lack.since.map_or(head, |since| since.min(head))),
+                false => lack.since,
+            };
+            let last = lack.last;
             let wanted = Older { since, last, messages: kept.frames, bytes: kept.bytes };
             let name = channel.name.clone();
             return Some(UpstreamRequest::Follow { channel: index, token, name, wanted });

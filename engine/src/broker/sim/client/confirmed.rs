@@ -77,7 +77,7 @@ impl Client {
                 return self.begins(
                     channel,
                     life,
-                    oldest.max((seq + 1).saturating_sub(wanted.last)),
+                    oldest.max(truth.last(channel, life, (seq, wanted.last))),
                 );
             }
             None => None,
