@@ -134,17 +134,34 @@
 //! # }
 //! ```
 //!
+//! # Handing sockets to another process
+//!
+//! ```text
+//!  here                                              the other process
+//!  PeerProcess::of(&socket)?                    ◄──  Ring::new(…)?, Ring::own_descriptor()
+//!  peer.ring(number)?
+//!  copy_to(key, &ring, slot)  one for each socket
+//!  cancel(Operation::Receive, key), clear(key)  ──►  adopt(SlotKey::new(slot)), receive(…)
+//! ```
+//!
+//! A copy needs no descriptor in either process, so that no limit of open files counts. From its
+//! completion on both have the socket: it stays open until both have cleared it, and clearing it in
+//! one sends no FIN. Only one of them may receive. [`probe::hand_over`] says whether a machine
+//! supports it.
+//!
 //! # Where `unsafe` is, and why it holds
 //!
 //! Three places hand memory to the kernel. `payloads` and `send_batch`: payloads are owned, never
 //! moved and never touched until [`Submitted`] is dropped, which exists only after every send has
 //! ended. `receive_buffers`: a buffer belongs to the kernel or to the one [`Received`] that names
-//! it. [`ktls`]: each call waits for its operation to end.
+//! it. [`ktls`]: each call waits for its operation to end. Beside them are options of sockets, which
+//! the kernel reads or writes within the call.
 
 mod batch_gate;
 mod config;
 pub mod ktls;
 mod payloads;
+mod peer_process;
 pub mod probe;
 mod queues;
 mod receive_buffers;
@@ -154,6 +171,7 @@ mod slots;
 mod user_data;
 
 pub use config::Config;
+pub use peer_process::{PeerProcess, RemoteRing};
 pub use queues::RingStats;
 pub use receive_buffers::Received;
 pub use ring::{Completion, Exception, Refused, Ring, Sealed, Submitted};

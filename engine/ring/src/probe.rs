@@ -2,11 +2,13 @@
 
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use io_uring::{IoUring, Probe, opcode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::{Config, Ring, SlotKey};
+use crate::{Config, PeerProcess, Ring, SlotKey};
 
 /// What a ring submits: the kernel's name of the operation, and its code.
 pub const OPERATIONS: [(&str, u8); 5] = [
@@ -19,6 +21,18 @@ pub const OPERATIONS: [(&str, u8); 5] = [
 
 /// How long the kernel may take to report a byte that is there already, in seconds.
 const PATIENCE: i64 = 1;
+
+/// The sizes of a ring that holds one socket.
+const PROBED: Config = Config {
+    slots: 1,
+    entries: 4,
+    max_completions: 4,
+    batch_entries: 1,
+    batch_bytes: 1,
+    receive_buffers: 1,
+    receive_buffer: 1,
+    patience: Duration::from_secs(1),
+};
 
 /// Makes a ring of these sizes, receives a byte over it and drops it. It shows what a list of
 /// operations does not: setup flags, registered files, provided buffers, multishot, the limits of
@@ -53,6 +67,34 @@ pub fn receive(config: &Config) -> io::Result<()> {
         Some(1) => Ok(()),
         Some(result) if result < 0 => Err(io::Error::from_raw_os_error(-result)),
         _ => Err(io::Error::from(io::ErrorKind::TimedOut)),
+    }
+}
+
+/// Hands a socket from one ring to another one, which it reaches as if it were another process's.
+/// It shows SO_PEERPIDFD (Linux 6.5), pidfd_getfd(2), which a filter of system calls may refuse,
+/// and the copying of registered files from ring to ring.
+///
+/// # Errors
+/// The kernel's.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// uringcast_ring::probe::hand_over()?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn hand_over() -> io::Result<()> {
+    let (mut ours, theirs) = (Ring::<Vec<u8>>::new(&PROBED)?, Ring::<Vec<u8>>::new(&PROBED)?);
+    let (one, _other) = UnixStream::pair()?;
+    let remote = PeerProcess::of(&one)?.ring(theirs.own_descriptor())?;
+    let key = SlotKey::new(0);
+    ours.place(key, &one)?;
+    ours.copy_to(key, &remote, 0);
+    ours.wait();
+    match ours.next().map(|completion| completion.result) {
+        Some(result) if result < 0 => Err(io::Error::from_raw_os_error(-result)),
+        Some(_) => Ok(()),
+        None => Err(io::Error::from(io::ErrorKind::TimedOut)),
     }
 }
 

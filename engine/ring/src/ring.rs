@@ -1,5 +1,6 @@
 //! The ring: slots, long-lived operations and their completions.
 
+mod copies;
 mod send_batch;
 
 use std::collections::VecDeque;

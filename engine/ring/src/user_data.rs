@@ -13,6 +13,8 @@ pub enum Operation {
     Poll,
     /// The shutdown of the writing half (FIN).
     Shutdown,
+    /// The copy of the slot's socket into another ring.
+    Copy,
 }
 
 /// What a completion belongs to.
@@ -33,9 +35,9 @@ pub(crate) enum Kind {
 pub(crate) struct UserData(pub u64);
 
 impl UserData {
-    const SEND: u8 = 4;
-    const CANCEL: u8 = 5;
-    const CONTROL: u8 = 6;
+    const SEND: u8 = 5;
+    const CANCEL: u8 = 6;
+    const CONTROL: u8 = 7;
 
     /// Of an operation that may outlast its submission.
     pub(crate) fn armed(operation: Operation, key: SlotKey) -> UserData {
@@ -65,6 +67,7 @@ impl UserData {
             1 => Kind::Armed(Operation::Receive),
             2 => Kind::Armed(Operation::Poll),
             3 => Kind::Armed(Operation::Shutdown),
+            4 => Kind::Armed(Operation::Copy),
             UserData::SEND => Kind::Send,
             UserData::CANCEL => Kind::Cancel,
             UserData::CONTROL => Kind::Control,

@@ -160,6 +160,7 @@ impl Slots {
                 }
             }
             Operation::Shutdown => slot.shutting = false,
+            Operation::Copy => unreachable!("the shard copies no socket"),
         }
         if self.slot(key).finish_close() {
             hub.handle_receive_ended(key);
