@@ -7,10 +7,12 @@ mod cursor;
 mod disconnect;
 mod external_feed;
 mod handle;
+mod handover;
 mod history;
 mod home_ticket;
 mod host_limits;
 mod kernel_tls;
+mod lineage;
 mod listen;
 mod live_config;
 pub mod preflight;
@@ -30,6 +32,9 @@ use std::time::{Duration, Instant};
 
 pub use channels::{ChannelDetail, ChannelInfo};
 pub use external_feed::ExternalFeed;
+pub use handover::{
+    HandedOver, NotHandedOver, NotTakenOver, Predecessor, Prepared, Stopped, Successor,
+};
 pub use home_ticket::HomeTicket;
 pub use live_config::LiveConfig;
 pub use publisher::Publisher;
@@ -133,6 +138,18 @@ impl Engine {
     /// A handle by which settings of the running engine are replaced.
     pub fn live_config(&self) -> LiveConfig {
         self.topology.live_config.clone()
+    }
+
+    /// A handle by which all connections are handed to another process.
+    pub fn predecessor(&self) -> Predecessor {
+        let Topology { handle, live_config, started, .. } = &self.topology;
+        let configured = live_config.started_with().services.iter().flat_map(|one| &one.listen);
+        let addresses = self.addresses.iter().zip(configured);
+        let addresses = addresses.map(|(&(service, is), &configured)| (service, is, configured));
+        let names = self.names.iter().cloned().collect();
+        let is_external = live_config.started_with().external_order.is_some();
+        let addresses = addresses.collect();
+        Predecessor::new(Arc::clone(handle), names, addresses, (*started, is_external))
     }
 
     /// Passes every snapshot that the shards have sent since the last call to `visit`.

@@ -13,6 +13,7 @@ mod proxies;
 mod reconnect;
 mod session_protocol;
 mod tls;
+mod traffic_secrets;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -32,6 +33,9 @@ pub use proxies::Proxies;
 pub use reconnect::Reconnect;
 pub use session_protocol::{ClientRequest, Protocol, SessionProtocol};
 pub use tls::TlsSource;
+#[cfg(any(test, fuzzing))]
+pub(crate) use tls::tapped;
+pub(crate) use traffic_secrets::{SecretTap, TrafficSecret, TrafficSecrets};
 
 use crate::limits;
 use crate::types::{CloseCodes, ConnectionEnd, ServiceId};

@@ -121,8 +121,9 @@ mod websocket_metrics;
 pub mod wire;
 
 pub use api::{
-    BatchTicket, ChannelDetail, ChannelInfo, Engine, ExternalFeed, HomeTicket, LiveConfig,
-    Publisher, Ticket, Verification, Verifications, preflight,
+    BatchTicket, ChannelDetail, ChannelInfo, Engine, ExternalFeed, HandedOver, HomeTicket,
+    LiveConfig, NotHandedOver, NotTakenOver, Predecessor, Prepared, Publisher, Stopped, Successor,
+    Ticket, Verification, Verifications, preflight,
 };
 pub use broker::{
     AddressFilter, ConnectionDetail, ConnectionInfo, ConnectionQuery, HistoryPosition,

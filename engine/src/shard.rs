@@ -14,6 +14,7 @@ mod command;
 mod delivery_ring;
 mod drain;
 mod event_loop;
+mod handover_order;
 mod handshake;
 mod io;
 mod mesh;
@@ -22,6 +23,7 @@ mod parts;
 mod peers;
 mod pending_publish;
 mod question;
+mod standby_order;
 mod tls;
 mod upstream_link;
 mod wake_flag;
@@ -42,12 +44,14 @@ use monoio::{IoUringDriver, RuntimeBuilder};
 
 pub(crate) use command::{Command, VerificationRequest};
 pub(crate) use delivery_ring::ring_config;
+pub(crate) use handover_order::{HandoverOrder, Place, Verdict};
 pub(crate) use handshake::AdmissionLimits;
 pub(crate) use mesh::Mesh;
 pub(crate) use metrics_reporter::MetricsReporter;
 pub(crate) use parts::ShardParts;
 pub(crate) use peers::PeerShards;
 pub(crate) use question::Question;
+pub(crate) use standby_order::{ShardRing, Standby, StandbyOrder};
 pub(crate) use tls::Kernel;
 #[cfg(test)]
 pub(crate) use tls::tests::fuzz_records::hello;
@@ -61,13 +65,13 @@ use crate::types::StartError;
 use delivery_ring::Ring;
 use drain::Drain;
 use event_loop::EventLoop;
-use handshake::{HandshakeQueue, accept};
+use handshake::{HandshakeQueue, Listeners};
 pub use io::Delivery;
 use io::Slots;
 use wake_flag::WakeFlag;
 
 /// Runs a shard on this thread until it is drained.
-pub(crate) fn run(parts: ShardParts) {
+pub(crate) fn run(mut parts: ShardParts) {
     if let Some(core) = parts.core
         && !core_affinity::set_for_current(core)
     {
@@ -89,10 +93,15 @@ pub(crate) fn run(parts: ShardParts) {
         }
     };
     let at_rest = runtime.block_on(async {
-        let ready = parts.ready.clone();
+        let (ready, standby) = (parts.ready.clone(), parts.standby.take());
         match prepare(parts) {
             Ok(mut event_loop) => {
-                let _ = ready.send(Ok(()));
+                let _ = ready.send(Ok(event_loop.ring()));
+                // Nothing else runs on this thread before it serves.
+                if !standby.is_none_or(|orders| event_loop.stand_by(&orders)) {
+                    return true;
+                }
+                event_loop.listeners.accept(&event_loop.handshakes);
                 event_loop.run().await;
                 event_loop.handshakes.is_finished()
             }
@@ -129,13 +138,7 @@ fn prepare(mut parts: ShardParts) -> std::io::Result<EventLoop> {
     monoio::spawn(watch(readable, move || drained.drain(), Rc::clone(&loop_waker)));
     monoio::spawn(watch_clock(Rc::clone(&tick), Rc::clone(&loop_waker)));
 
-    for (service, listener) in parts.listeners.drain(..) {
-        // The accept task accepts until EAGAIN.
-        listener.set_nonblocking(true)?;
-        let readable = pollable(listener.try_clone()?.into())?;
-        monoio::spawn(accept(listener, readable, handshakes.register_acceptor(), service));
-    }
-
+    let listeners = Listeners::new(std::mem::take(&mut parts.listeners))?;
     let seed = RandomState::new().hash_one(id);
     let hub = Hub::new(config, id, parts.peers.len(), slots, seed);
     let hub = hub.with_epoch(parts.epoch).with_homes(parts.homes);
@@ -148,10 +151,12 @@ fn prepare(mut parts: ShardParts) -> std::io::Result<EventLoop> {
         slots: Slots::new(slots, Delivery::new(ring, sessions, started)),
         pending_publish: None,
         handshakes,
+        listeners,
         loop_waker,
         tick,
         address_permits: Vec::new(),
         drain: Drain::default(),
+        handover: None,
         admitted: Vec::new(),
     })
 }

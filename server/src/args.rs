@@ -5,7 +5,7 @@ mod config_file;
 mod near_misses;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use clap::error::ErrorKind;
@@ -24,7 +24,10 @@ use near_misses::KnownVariables;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Serve until a signal.
-    Serve,
+    Serve {
+        /// Take over from the server that listens at this Unix socket.
+        take_over: Option<PathBuf>,
+    },
     /// Check the configuration and print it.
     CheckConfig {
         /// Only what differs from the defaults.
@@ -72,6 +75,8 @@ type Environment = Vec<(OsString, OsString)>;
 const WITH_SETTINGS: [&str; 3] = [SERVE, "check-config", "classes"];
 /// The command without which the program serves too.
 const SERVE: &str = "serve";
+/// Its flag that is no setting: it is about one start.
+const TAKE_OVER: &str = "take_over";
 
 /// Parses the command line.
 ///
@@ -133,9 +138,9 @@ pub fn read_matches(
         }
         Some((SERVE, own)) => {
             places.push(own);
-            Action::Serve
+            Action::Serve { take_over: take_over(&places)? }
         }
-        None => Action::Serve,
+        None => Action::Serve { take_over: take_over(&places)? },
         Some((name, _)) => return Err(conflict(format!("{name} takes no settings\n")).into()),
     };
     let given = flags(&places)?;
@@ -238,6 +243,15 @@ fn preset_name(name: &str) -> Result<&'static str, clap::Error> {
         clap::Error::raw(ErrorKind::InvalidValue, text)
     })?;
     Ok(&preset.name)
+}
+
+/// Where the server is from which to take over, if that is given: before the command, or behind it.
+fn take_over(places: &[&ArgMatches]) -> Result<Option<PathBuf>, clap::Error> {
+    let mut given = places.iter().filter_map(|place| place.get_one::<PathBuf>(TAKE_OVER).cloned());
+    match (given.next(), given.next()) {
+        (path, None) => Ok(path),
+        _ => Err(conflict("--take-over is given twice\n".to_owned())),
+    }
 }
 
 /// The settings that are given as flags: before the command, and behind it.

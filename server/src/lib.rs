@@ -31,6 +31,7 @@ pub mod config_reload;
 pub mod dashboard;
 pub mod diagnostics;
 mod foreign_listeners;
+mod handover;
 pub mod http;
 pub mod limits;
 mod live_services;

@@ -191,3 +191,7 @@ pub const DEFAULT_METRICS_PORT: u16 = 9464;
 const _: () = assert!(MAX_PUBLISH_BODY <= HTTP_BODY_BYTES_PER_KEY);
 const _: () = assert!(MAX_PLAIN_REQUEST <= MAX_HTTP_HEAD);
 const _: () = assert!(DEFAULT_PAGE <= MAX_PAGE);
+
+/// Before the next successor is awaited after one could not be accepted: short of descriptors, and
+/// trying again at once would spin.
+pub const HANDOVER_PAUSE: Duration = Duration::from_millis(100);

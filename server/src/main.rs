@@ -65,7 +65,7 @@ fn main() {
                 Ended::Drained
             })
         }
-        Action::Serve => {
+        Action::Serve { take_over } => {
             let environment: Vec<_> = std::env::vars_os().collect();
             let read = move || match args::read_matches(&matches, environment.clone()) {
                 Ok((_, settings)) => Ok(settings),
@@ -73,7 +73,7 @@ fn main() {
                 // The command line was understood before, and is the same.
                 Err(ArgsError::Usage(usage)) => usage.exit(),
             };
-            run::serve(settings, state, Box::new(read))
+            run::serve(settings, state, Box::new(read), take_over)
         }
     };
     log::finish();

@@ -2,6 +2,7 @@
 //! snapshots up in [`Totals`].
 
 mod accumulator;
+mod carried;
 mod dashboard_data;
 mod engine_metrics;
 mod http_given_up;
@@ -31,6 +32,7 @@ use crate::config_reload::ReloadStatus;
 use crate::foreign_listeners::ForeignListeners;
 use crate::live_services::LiveServices;
 use accumulator::Accumulator;
+use carried::Carried;
 pub use http_given_up::{GivenUp, HttpGivenUp};
 pub use latency::{Format, LatencyQuery, Span};
 pub use requests::Requests;
@@ -53,6 +55,8 @@ pub struct Metrics {
     accumulator: Arc<Mutex<Accumulator>>,
     certificates: CertStatuses,
     foreign: Option<ForeignListeners>,
+    /// What the servers before have counted.
+    carried: Carried,
     /// The counters of HTTP requests.
     pub(crate) requests: Requests,
     /// What the HTTP ports gave up.
@@ -83,6 +87,7 @@ impl Metrics {
             accumulator: Arc::new(Mutex::new(accumulator)),
             certificates: Vec::new(),
             foreign: None,
+            carried: Carried::default(),
             requests: Requests::new(engine),
             given_up: HttpGivenUp::new(engine),
         }
@@ -161,10 +166,7 @@ impl Metrics {
     /// # Errors
     /// None that input can cause: a metric that is not well formed.
     pub fn render(&self) -> prometheus::Result<String> {
-        let mut all = self.families(&self.accumulator.lock());
-        all.extend(self.requests.0.collect());
-        all.extend(self.given_up.0.collect());
-        all.extend(ProcessCollector::for_self().collect());
+        let mut all = self.all_families();
         all.retain(|family| !family.get_metric().is_empty());
         all.sort_by(|a, b| a.name().cmp(b.name()));
         let values = |metric: &Metric| {
@@ -172,6 +174,36 @@ impl Metrics {
         };
         all.iter_mut().for_each(|family| family.mut_metric().sort_by_cached_key(values));
         TextEncoder::new().encode_to_string(&all)
+    }
+
+    /// Everything, with what the servers before have counted.
+    fn all_families(&self) -> Vec<MetricFamily> {
+        let mut all = self.families(&self.accumulator.lock());
+        all.extend(self.requests.0.collect());
+        all.extend(self.given_up.0.collect());
+        all.extend(ProcessCollector::for_self().collect());
+        let is_hidden =
+            |server: &str| {
+                server != self.engine
+                    && self.services.iter().enumerate().any(|(id, service)| {
+                        service.name == server && !self.shows(ServiceId(id as u8))
+                    })
+            };
+        self.carried.add_to(&mut all, is_hidden);
+        all
+    }
+
+    /// What the server that takes over is to go on with.
+    pub(crate) fn to_carry(&self) -> Vec<u8> {
+        Carried::write(&self.all_families())
+    }
+
+    /// Goes on with what the server before has counted.
+    ///
+    /// # Errors
+    /// For other bytes than those of [`Metrics::to_carry`].
+    pub(crate) fn carry(&self, bytes: &[u8]) -> Result<(), serde_json::Error> {
+        self.carried.read(bytes)
     }
 
     fn families(&self, accumulator: &Accumulator) -> Vec<MetricFamily> {

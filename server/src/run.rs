@@ -3,6 +3,8 @@
 mod ending;
 mod http_ports;
 mod reload_thread;
+mod stop_signals;
+mod succession;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -17,7 +19,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
-use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartError, preflight};
+use uringcast_engine::{
+    Engine, HandedOver, Prepared, ProbeKey, Protocol, Service, ServiceId, StartError, preflight,
+};
 
 use crate::access_log;
 use crate::certs::{self, CertReloader};
@@ -27,6 +31,7 @@ use crate::config_reload::{
 };
 use crate::dashboard::Dashboard;
 use crate::foreign_listeners::ForeignListeners;
+use crate::handover::{TakeOver, TakeOverError};
 use crate::http::Control;
 use crate::live_services::LiveServices;
 use crate::log;
@@ -36,6 +41,8 @@ use crate::settings::{Problem, Problems, Settings};
 use crate::systemd::{self, InheritedSockets};
 use http_ports::HttpPorts;
 use reload_thread::ReloadThread;
+use stop_signals::{StopSignal, StopSignals};
+use succession::{Succession, Taken};
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +56,9 @@ pub enum RunError {
     /// The engine's reason.
     #[error(transparent)]
     Engine(#[from] StartError),
+    /// Nothing was taken over.
+    #[error(transparent)]
+    TakeOver(#[from] TakeOverError),
     /// An error of the operating system.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -76,7 +86,9 @@ pub fn check(settings: &Settings, state: Option<&Path>) -> Result<Config, RunErr
     Ok(config)
 }
 
-/// Serves until a signal. `read` gives the settings anew when they are to be reloaded.
+/// Serves until a signal, or until another process has taken over. `read` gives the settings anew
+/// when they are to be reloaded; `take_over` is the socket of a server that this one is to take
+/// over from.
 ///
 /// # Errors
 /// [`RunError`] when it cannot start.
@@ -84,12 +96,14 @@ pub fn serve(
     settings: Settings,
     state: Option<PathBuf>,
     read: ReadSettings,
+    take_over: Option<PathBuf>,
 ) -> Result<Ended, RunError> {
     // Before those of keys are read: what changes meanwhile is seen by the first check.
     let files = config_reload::watched_files(&settings);
     let config = check(&settings, state.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve_on((Arc::new(settings), files), config, (read, state)));
+    let settings = (Arc::new(settings), files);
+    let ended = runtime.block_on(serve_on(settings, config, (read, state), take_over.as_deref()));
     // A drain that a second signal has cut short must not be waited for.
     runtime.shutdown_background();
     ended
@@ -99,11 +113,13 @@ async fn serve_on(
     (settings, files): (Arc<Settings>, Vec<WatchedFile>),
     mut config: Config,
     source: (ReadSettings, Option<PathBuf>),
+    take_over: Option<&Path>,
 ) -> Result<Ended, RunError> {
     let mut stops = StopSignals::new()?;
     let mut hangup = signal(SignalKind::hangup())?;
+    let mut before = take_over.map(TakeOver::begin).transpose()?;
     // These first: when one of them is taken, no client has connected yet.
-    let ports = take_ports(&settings, &mut config)?;
+    let ports = take_ports(&settings, &mut config, before.as_mut())?;
     let control_ports = ports.control()?;
     config.admit_pages_of(&control_ports);
     let reloaders = start_reloaders(&mut config)?;
@@ -114,7 +130,7 @@ async fn serve_on(
     config.engine.probe = Some(key);
     let services = config.engine.services.clone();
     let access_log_thread = start_access_log(&settings, &mut config.engine)?;
-    let engine = Engine::start(config.engine)?;
+    let (engine, prepared) = start_engine(config.engine, before)?;
     let services = bound(services, &engine);
     let live = LiveServices::new(Arc::clone(&services));
     let reload_status = Arc::<Mutex<ReloadStatus>>::default();
@@ -123,11 +139,7 @@ async fn serve_on(
     let foreign = watch_listeners(&services);
     let verifier_threads = verifiers.start(&engine, settings.auth_threads.0)?;
     let metrics = (!config.metrics.is_empty()).then(|| {
-        let (name, objective) = (&settings.server_name.0, settings.slo_p99.map(|time| time.0));
-        let statuses =
-            reloaders.iter().map(|(id, reloader)| (*id, Arc::clone(&reloader.status))).collect();
-        Metrics::new(name, Arc::clone(&services), engine.shards(), objective)
-            .with_certificates(statuses)
+        new_metrics(&settings, &services, engine.shards(), &reloaders)
             .with_foreign_listeners(foreign.clone())
             .with_reloads(live.clone(), Arc::clone(&reload_status))
     });
@@ -142,21 +154,26 @@ async fn serve_on(
         verifiers: verifiers.clone(),
         control_ports,
     };
+    let predecessor = engine.predecessor();
     let control = Control::new(engine, metrics, health, foreign, live, dashboard);
     let running = Arc::new(RwLock::new(Arc::clone(&settings)));
     let in_force = Arc::clone(&running);
     let control = control.with_settings(Arc::clone(&running));
     let control = Arc::new(control.with_revocations(Arc::clone(verifiers.revocations())));
 
-    let (stop, stopped) = watch::channel(false);
-    let ports = ports.serve(&control, &config.api_keys, connections, &stopped);
+    let started = (Arc::clone(&settings), files);
+    let reloader = ConfigReloader::new(source, started, running, parts, reload_status);
+    let reloads = ReloadThread::new(reloader, reloaders, verifiers, Arc::clone(&control))?;
+    let succession = Succession::new(&settings, predecessor, &control, ports.sockets()?);
+    // The last step that may fail, where it takes over from another server.
+    let mut taken = succession.begin(prepared)?;
+    let ((stop, stopped), (leave, left)) = (watch::channel(false), watch::channel(false));
+    let ports = ports.serve(&control, &config.api_keys, connections, (&stopped, &left));
     announce(&line);
 
-    let config = ConfigReloader::new(source, (settings, files), running, parts, reload_status);
-    let reloads = ReloadThread::new(config, reloaders, verifiers, Arc::clone(&control))?;
-    let signal = until_stopped(&control, &reloads, &mut hangup, &mut stops).await;
+    let why = until_stopped(&control, &reloads, &mut hangup, (&mut stops, &mut taken)).await;
     probe_task.inspect(|task| task.abort());
-    if let Some(again) = ending::end(&control, &in_force, signal.name, &mut stops).await {
+    if let Some(again) = ending::end(&control, &in_force, (&why, &leave), &mut stops).await {
         return Ok(Ended::Interrupted(again.number));
     }
     let _ = stop.send(true);
@@ -169,10 +186,39 @@ async fn serve_on(
     Ok(Ended::Drained)
 }
 
-/// Takes what the service manager has handed over, and binds the other HTTP ports.
-fn take_ports(settings: &Settings, config: &mut Config) -> Result<HttpPorts, RunError> {
+/// Starts the engine, or one that goes on where that of another server ends.
+fn start_engine(
+    config: uringcast_engine::Config,
+    before: Option<TakeOver>,
+) -> Result<(Engine, Option<Prepared>), RunError> {
+    let Some(before) = before else { return Ok((Engine::start(config)?, None)) };
+    let (engine, prepared) = before.prepare(config)?;
+    Ok((engine, Some(prepared)))
+}
+
+/// Metrics of these services and their certificates.
+fn new_metrics(
+    settings: &Settings,
+    services: &Arc<[Service]>,
+    shards: usize,
+    reloaders: &[(ServiceId, CertReloader)],
+) -> Metrics {
+    let (name, objective) = (&settings.server_name.0, settings.slo_p99.map(|time| time.0));
+    let statuses = reloaders.iter().map(|(id, reloader)| (*id, Arc::clone(&reloader.status)));
+    Metrics::new(name, Arc::clone(services), shards, objective)
+        .with_certificates(statuses.collect())
+}
+
+/// Takes what the service manager and the server before have handed over, and binds the other HTTP
+/// ports.
+fn take_ports(
+    settings: &Settings,
+    config: &mut Config,
+    before: Option<&mut TakeOver>,
+) -> Result<HttpPorts, RunError> {
     let mut inherited = InheritedSockets::take()?;
-    let ports = HttpPorts::bind(settings, config, &mut inherited)?;
+    let mut http = before.map(|before| std::mem::take(&mut before.http)).unwrap_or_default();
+    let ports = HttpPorts::bind(settings, config, &mut inherited, &mut http)?;
     for address in config.engine.services.iter().flat_map(|service| &service.listen) {
         config.engine.inherited.extend(inherited.of(*address));
     }
@@ -229,21 +275,33 @@ fn start_access_log(
     Ok(Some(thread))
 }
 
+/// Why a server stops.
+enum Stop {
+    Signal(StopSignal),
+    /// Another process serves its clients.
+    HandedOver(HandedOver),
+}
+
 /// Collects once a second, so that the shards' channels never fill, keeps settings and certificates
-/// fresh and the watchdog quiet while all shards run, until a signal comes.
+/// fresh and the watchdog quiet while all shards run, until the server is to stop.
 async fn until_stopped(
     control: &Control,
     reloads: &ReloadThread,
     hangup: &mut Signal,
-    stops: &mut StopSignals,
-) -> StopSignal {
+    (stops, taken): (&mut StopSignals, &mut Taken),
+) -> Stop {
     let has_watchdog = systemd::has_watchdog();
     let mut tick = interval(SNAPSHOT_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            signal = stops.next() => return signal,
-            _ = hangup.recv() => reloads.reload(),
+            signal = stops.next() => return Stop::Signal(signal),
+            handed_over = taken.wait() => return Stop::HandedOver(handed_over),
+            _ = hangup.recv() => {
+                if !taken.starts_successor() {
+                    reloads.reload();
+                }
+            }
             _ = tick.tick() => {
                 look_after(control, has_watchdog).await;
                 reloads.check();
@@ -316,31 +374,4 @@ fn listening(services: &[Service], reloaders: &[(ServiceId, CertReloader)], port
         let _ = write!(line, " cert {}", served.path.display());
     }
     line
-}
-
-/// A signal that ends the server.
-struct StopSignal {
-    name: &'static str,
-    number: i32,
-}
-
-/// The signals that end the server.
-struct StopSignals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl StopSignals {
-    fn new() -> std::io::Result<StopSignals> {
-        let interrupt = signal(SignalKind::interrupt())?;
-        Ok(StopSignals { interrupt, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) -> StopSignal {
-        let (name, kind) = tokio::select! {
-            _ = self.interrupt.recv() => ("SIGINT", SignalKind::interrupt()),
-            _ = self.terminate.recv() => ("SIGTERM", SignalKind::terminate()),
-        };
-        StopSignal { name, number: kind.as_raw_value() }
-    }
 }

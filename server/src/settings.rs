@@ -314,6 +314,9 @@ settings! {
         /// Time before that over which clients are told to reconnect, and closed at an even pace; 0
         /// closes all at once. POST /v1/drain takes as long.
         drain_spread (process) [live]: Span<0, HOUR> = Span(limits::DEFAULT_DRAIN_SPREAD),
+        /// Unix socket at which a new server of the same user, or of root, takes all connections
+        /// over (--take-over), without closing any. Without it there is none.
+        handover_socket (process): Option<PathBuf> = None,
         /// Take ports, limits, welcome, permissions and requests of one of the original family's
         /// services, as far as they are not given otherwise: see `uringcast-server presets`.
         preset: Option<&'static Preset> = None,

@@ -5,7 +5,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use listenfd::ListenFd;
-use sd_notify::NotifyState::{self, MonotonicUsec, Ready, Reloading, Status, Stopping, Watchdog};
+use sd_notify::NotifyState::{
+    self, MainPid, MonotonicUsec, Ready, Reloading, Status, Stopping, Watchdog,
+};
 
 use crate::settings::{Problem, Source};
 
@@ -19,6 +21,12 @@ pub(crate) fn reloading() {
     // `Type=notify-reload` demands it: by its time systemd tells one reload from another.
     let now = NotifyState::monotonic_usec_now().unwrap_or(MonotonicUsec(0));
     notify(&[Reloading, now]);
+}
+
+/// Reports that another process is the service from now on, and has reloaded: its own reports count
+/// only behind this.
+pub(crate) fn hand_over(process: u32, status: &str) {
+    notify(&[MainPid(process), Ready, Status(status)]);
 }
 
 /// Reports STOPPING: the server drains, then ends.

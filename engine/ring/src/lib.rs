@@ -154,8 +154,8 @@
 //! Three places hand memory to the kernel. `payloads` and `send_batch`: payloads are owned, never
 //! moved and never touched until [`Submitted`] is dropped, which exists only after every send has
 //! ended. `receive_buffers`: a buffer belongs to the kernel or to the one [`Received`] that names
-//! it. [`ktls`]: each call waits for its operation to end. Beside them are options of sockets, which
-//! the kernel reads or writes within the call.
+//! it. [`ktls`]: each call waits for its operation to end. Beside them are options of sockets,
+//! which the kernel reads or writes within the call.
 
 mod batch_gate;
 mod config;

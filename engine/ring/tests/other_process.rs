@@ -1,4 +1,5 @@
 //! Sockets handed to a ring of another process: this program, started once more.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

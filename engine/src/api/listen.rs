@@ -18,15 +18,20 @@ pub(super) struct Listening {
     pub addresses: Vec<(ServiceId, SocketAddr)>,
 }
 
+/// A listening socket of the process before, with its service and the address that is configured
+/// for it, of which the port may be 0.
+pub(super) type HandedOver = ((ServiceId, SocketAddr), TcpListener);
+
 /// Listens on each address of each service once per shard; the kernel spreads connections over
 /// them. `[::]` takes IPv4 too, unless the service names an address of IPv4. Where sockets of an
-/// address are `inherited`, they are used and none is bound.
+/// address are `inherited` or `handed_over`, they are used and none is bound.
 ///
 /// # Errors
 /// [`StartError::Listen`] for the first address that is not to be had.
 pub(super) fn listen<'a>(
     services: impl Iterator<Item = &'a [SocketAddr]>,
     inherited: &[Arc<TcpListener>],
+    handed_over: &[HandedOver],
     shards: usize,
 ) -> Result<Listening, StartError> {
     let mut all =
@@ -35,13 +40,16 @@ pub(super) fn listen<'a>(
         let only_v6 = addresses.iter().any(SocketAddr::is_ipv4);
         for &address in addresses {
             let only_v6 = only_v6 || !address.ip().is_unspecified();
-            let here = |socket: &&Arc<TcpListener>| {
-                socket.local_addr().is_ok_and(|bound| bound == address)
-            };
-            let here: Vec<_> = inherited.iter().filter(here).collect();
+            let given = handed_over.iter().filter(|(of, _)| *of == (service, address));
+            let mut here: Vec<&TcpListener> = given.map(|(_, socket)| socket).collect();
+            if here.is_empty() {
+                let is_here =
+                    |socket: &&TcpListener| socket.local_addr().is_ok_and(|bound| bound == address);
+                here = inherited.iter().map(|socket| &**socket).filter(is_here).collect();
+            }
             let bound = match here.is_empty() {
                 true => bind(address, only_v6, shards),
-                false => share(&here, shards).map(|sockets| (sockets, address)),
+                false => share(&here, shards),
             };
             let (sockets, real) = bound.map_err(|source| StartError::listen(address, source))?;
             all.addresses.push((service, real));
@@ -55,16 +63,18 @@ pub(super) fn listen<'a>(
 
 /// Sockets for each shard, the first one's first. Every inherited one is accepted from: the kernel
 /// spreads connections over all of them. Shards beyond their number share them.
-fn share(inherited: &[&Arc<TcpListener>], shards: usize) -> io::Result<Vec<TcpListener>> {
-    let several = inherited.iter().cycle().take(inherited.len().max(shards));
-    several
+fn share(given: &[&TcpListener], shards: usize) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
+    let real = given[0].local_addr()?;
+    let several = given.iter().cycle().take(given.len().max(shards));
+    let shared = several
         .map(|socket| {
             let socket = socket.try_clone()?;
             SockRef::from(&socket).set_tcp_nodelay(true)?;
             socket.set_nonblocking(true)?;
             Ok(socket)
         })
-        .collect()
+        .collect::<io::Result<_>>()?;
+    Ok((shared, real))
 }
 
 fn bind(

@@ -23,6 +23,11 @@ impl LiveConfig {
         LiveConfig { started_with, handle }
     }
 
+    /// What the engine started with.
+    pub(super) fn started_with(&self) -> &Config {
+        &self.started_with
+    }
+
     /// Takes over what [`Config::replace_live`] takes over of `new`, all of it or nothing. Blocks
     /// this thread until every shard uses it.
     ///

@@ -7,15 +7,62 @@ use std::thread;
 use crossbeam::channel::{Sender, bounded};
 
 use super::handle::Handle;
+use super::lineage::Lineage;
+use super::listen::HandedOver;
 use super::topology::{Plan, Ready, Topology};
 use super::{Engine, config_check, host_limits, kernel_tls, listen};
 use crate::config::Config;
-use crate::shard::{Kernel, ShardParts};
+use crate::shard::{Kernel, ShardParts, ShardRing, StandbyOrder};
 use crate::sync::abort;
 use crate::types::StartError;
 
+/// Orders that wait for a shard that stands by: it gets two.
+const STANDBY_ORDERS: usize = 2;
+
+/// An engine whose shards wait for their state, before they serve.
+pub(super) struct StandingBy {
+    /// To each shard. Dropped, they end: so before the engine, which waits for that.
+    pub orders: Vec<Sender<StandbyOrder>>,
+    /// By shard.
+    pub rings: Vec<ShardRing>,
+    pub engine: Engine,
+}
+
+/// What a new engine has of one before it.
+struct Origin {
+    lineage: Lineage,
+    /// Listening sockets, with their services and the addresses that are configured for them.
+    listeners: Vec<HandedOver>,
+}
+
+impl Origin {
+    /// Of an engine without one before it.
+    fn new() -> Origin {
+        Origin { lineage: Lineage::new(), listeners: Vec::new() }
+    }
+}
+
 /// Starts an engine; each shard's thread calls `run`.
-pub(super) fn start(mut config: Config, run: fn(ShardParts)) -> Result<Engine, StartError> {
+pub(super) fn start(config: Config, run: fn(ShardParts)) -> Result<Engine, StartError> {
+    let standing_by = start_shards(config, None, run)?;
+    standing_by.engine.topology.handle.stage.serve();
+    Ok(standing_by.engine)
+}
+
+/// Starts an engine that is to go on where another one ends, from the same sockets.
+pub(super) fn stand_by(
+    config: Config,
+    lineage: Lineage,
+    listeners: Vec<HandedOver>,
+) -> Result<StandingBy, StartError> {
+    start_shards(config, Some(Origin { lineage, listeners }), crate::shard::run)
+}
+
+fn start_shards(
+    mut config: Config,
+    origin: Option<Origin>,
+    run: fn(ShardParts),
+) -> Result<StandingBy, StartError> {
     let cores = host_limits::cores();
     let parallelism = host_limits::parallelism(cores.len());
     let shards = config_check::check(&config, parallelism)?;
@@ -35,7 +82,10 @@ pub(super) fn start(mut config: Config, run: fn(ShardParts)) -> Result<Engine, S
     host_limits::probe_ring()?;
     let kernel = kernel_tls::decide(&config, Kernel::probe)?;
     let listen = services.iter().map(|service| &*service.listen);
-    let listening = listen::listen(listen, &inherited, shards)?;
+    let waiting = if origin.is_some() { shards } else { 0 };
+    let (orders, standbys) = (0..waiting).map(|_| bounded(STANDBY_ORDERS)).unzip();
+    let Origin { lineage, listeners } = origin.unwrap_or_else(Origin::new);
+    let listening = listen::listen(listen, &inherited, &listeners, shards)?;
     let names = services.iter().map(|service| service.name.clone()).collect();
 
     // Twice, because a shard's guard may report after the shard.
@@ -43,18 +93,31 @@ pub(super) fn start(mut config: Config, run: fn(ShardParts)) -> Result<Engine, S
     let cores = host_limits::assign(&cores, parallelism, shards);
     let listeners = listening.listeners;
     let inherited = inherited.iter().filter_map(|socket| socket.local_addr().ok()).collect();
-    let plan = Plan { config, kernel, cores, slots, handshakes, listeners, inherited, ready };
+    let plan = Plan {
+        config,
+        kernel,
+        cores,
+        slots,
+        handshakes,
+        listeners,
+        inherited,
+        lineage,
+        standbys,
+        ready,
+    };
     let (parts, topology) = Topology::new(plan)?;
     let threads = Vec::with_capacity(shards);
-    let mut engine = Engine { names, addresses: listening.addresses, topology, threads };
-    // From here on, dropping the engine ends the shards that run.
+    let engine = Engine { names, addresses: listening.addresses, topology, threads };
+    // From here on, dropping this ends the shards that run.
+    let mut all = StandingBy { orders, rings: Vec::new(), engine };
     for parts in parts {
-        engine.threads.push(spawn(parts, Arc::clone(&engine.topology.handle), run)?);
+        let thread = spawn(parts, Arc::clone(&all.engine.topology.handle), run)?;
+        all.engine.threads.push(thread);
     }
     // Never disconnected before all have reported: each thread's guard holds a sender.
-    readies.iter().take(shards).collect::<Ready>()?;
-    engine.topology.handle.stage.serve();
-    Ok(engine)
+    all.rings = readies.iter().take(shards).collect::<Result<_, _>>()?;
+    all.rings.sort_by_key(|ring| ring.shard);
+    Ok(all)
 }
 
 /// Why an engine without that setting has as many shards as it has.

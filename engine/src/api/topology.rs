@@ -1,6 +1,5 @@
 //! What connects the shards to each other and to the engine.
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,6 +9,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::Verifications;
 use super::handle::Handle;
+use super::lineage::Lineage;
 use super::live_config::LiveConfig;
 use crate::config::Config;
 use crate::limits::{
@@ -17,14 +17,15 @@ use crate::limits::{
     VERIFICATIONS_PER_SHARD,
 };
 use crate::shard::{
-    AdmissionLimits, Kernel, Mesh, MetricsReporter, PeerShards, ShardParts, UpstreamLink,
+    AdmissionLimits, Kernel, Mesh, MetricsReporter, PeerShards, ShardParts, ShardRing, Standby,
+    UpstreamLink,
 };
 use crate::sync::{self, Cost, Heartbeat, OrderState, Quota, Stage, mailbox};
 use crate::telemetry::Snapshot;
-use crate::types::{Epoch, Homes, ServiceId, ShardId, StartError};
+use crate::types::{ServiceId, ShardId, StartError};
 
-/// What each shard reports once: whether it serves.
-pub(super) type Ready = Result<(), StartError>;
+/// What each shard reports once: its ring, with which it serves or stands by.
+pub(super) type Ready = Result<ShardRing, StartError>;
 
 /// What was decided before anything is connected. Lists are by shard.
 pub(super) struct Plan {
@@ -37,6 +38,9 @@ pub(super) struct Plan {
     pub listeners: Vec<Vec<(ServiceId, TcpListener)>>,
     /// The addresses of those that were handed over.
     pub inherited: Arc<[SocketAddr]>,
+    pub lineage: Lineage,
+    /// By which shards are given orders that wait for their state; else none.
+    pub standbys: Vec<Standby>,
     pub ready: Sender<Ready>,
 }
 
@@ -67,13 +71,11 @@ impl Topology {
         let started_with = Arc::clone(&config);
         let (handshakes, inherited) = (plan.handshakes, plan.inherited);
         let limits = AdmissionLimits { config, handshakes, quotas, per_address, inherited };
-        let started = Instant::now();
+        let Lineage { epoch: own_epoch, started, .. } = plan.lineage;
+        let homes = plan.lineage.homes(shards);
         let external = started_with.external_order.clone();
-        let own_epoch = || Epoch(RandomState::new().hash_one(started).max(1));
-        let epoch = external.as_ref().map_or_else(own_epoch, |order| order.epoch());
-        let mut feeds = Vec::new();
-        let random = RandomState::new();
-        let homes = Homes::new([0, 1].map(|half| random.hash_one(half)), shards);
+        let epoch = external.as_ref().map_or(own_epoch, |order| order.epoch());
+        let (mut feeds, mut standbys) = (Vec::new(), plan.standbys.into_iter());
         let mut parts = Vec::with_capacity(shards);
         let room = Cost { entries: MAILBOX_MESSAGES, bytes: MAILBOX_BYTES };
         for (shard, (listeners, core)) in plan.listeners.into_iter().zip(plan.cores).enumerate() {
@@ -106,6 +108,7 @@ impl Topology {
                 metrics: MetricsReporter::new(snapshots_out.clone(), spares_in),
                 heartbeat,
                 upstream,
+                standby: standbys.next(),
                 ready: plan.ready.clone(),
             });
         }

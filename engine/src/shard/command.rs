@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::handover_order::HandoverOrder;
 use super::question::Question;
 use crate::config::Config;
 use crate::limits::LISTING_COST;
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     /// Answer new connections 503 until about `until`, or leave them to the next process where the
     /// sockets are inherited. All else goes on.
     Refuse { until: Instant, reply: oneshot::Sender<()> },
+    /// Take a step of a hand-over to another process.
+    HandOver(HandoverOrder),
     /// Stop accepting, close every connection, answer when all are closed or `deadline` is over,
     /// and end.
     Drain { deadline: Instant, reply: oneshot::Sender<DrainReport> },
@@ -55,7 +58,22 @@ impl Command {
             | Command::SetDocument { .. }
             | Command::SetState { .. }
             | Command::Refuse { .. }
+            | Command::HandOver(_)
             | Command::Drain { .. } => 1,
+        }
+    }
+
+    /// Whether other shards may have to do something for it, publications aside.
+    pub(crate) fn may_concern_others(&self) -> bool {
+        match self {
+            Command::Authenticated { .. }
+            | Command::SetDocument { .. }
+            | Command::SetState { .. }
+            | Command::Expel { .. }
+            | Command::Configure { .. }
+            | Command::Refuse { .. }
+            | Command::Drain { .. } => true,
+            Command::Publish { .. } | Command::Ask(_) | Command::HandOver(_) => false,
         }
     }
 }

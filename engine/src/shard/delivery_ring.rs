@@ -1,7 +1,7 @@
 //! The shard's delivery ring: `uringcast_ring` with the engine's sizes, payloads and keys.
 
 pub(super) use uringcast_ring::{
-    Completion, Exception, Operation, Received, Sealed, Submitted, ktls,
+    Completion, Exception, Operation, Received, RemoteRing, Sealed, Submitted, ktls,
 };
 use uringcast_ring::{Config, SlotKey};
 

@@ -9,33 +9,35 @@
 //! 6. if work is left, let accept and handshake tasks run and iterate again. Else park, check every
 //!    source once more, and wait for the waker (invariant 7).
 
+mod admit;
 mod external;
+mod handover;
+mod standby;
 
 use std::cell::Cell;
-use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use monoio::net::{TcpStream, UnixStream};
+use monoio::net::UnixStream;
 
+use self::admit::Admitted;
+use self::handover::Handover;
 use super::client_log::log_report;
 use super::clock;
 use super::command::{Command, VerificationRequest};
 use super::drain::Drain;
-use super::handshake::{AcceptedUpgrade, HandshakeQueue, QuotaPermit, UpgradedConnection};
+use super::handshake::{HandshakeQueue, Listeners};
 use super::io::Slots;
 use super::metrics_reporter::record_ring;
 use super::parts::ShardParts;
 use super::pending_publish::PendingPublish;
 use super::wake_flag::WakeFlag;
+use crate::broker::Hub;
 use crate::broker::effect::Effect;
-use crate::broker::{Hub, ReceiveEnd};
-use crate::limits::{ADMISSIONS_PER_TURN, RECEIVE_BUFFERS, TURN_MESSAGES};
+use crate::limits::{RECEIVE_BUFFERS, TURN_MESSAGES};
 use crate::sync::AddressPermit;
-use crate::telemetry::{ConnectionError, Count, Gauge};
-use crate::types::{
-    AuthError, ConnectionKey, Now, Publication, PublishError, Seq, ServiceId, ShardId,
-};
+use crate::telemetry::{Count, Gauge};
+use crate::types::{AuthError, Now, Publication, PublishError, Seq, ShardId};
 
 /// One shard's broker and all that drives it.
 pub(super) struct EventLoop {
@@ -47,23 +49,17 @@ pub(super) struct EventLoop {
     /// The bell's descriptor: always writable, so that waiting for it lets monoio do one round.
     pub yield_poll: UnixStream,
     pub handshakes: Rc<HandshakeQueue>,
+    pub listeners: Listeners,
     pub loop_waker: Rc<WakeFlag>,
     /// Set by the timer.
     pub tick: Rc<Cell<bool>>,
     /// By slot, where connections of one address are limited; else empty.
     pub address_permits: Vec<Option<AddressPermit>>,
     pub drain: Drain,
+    /// While all connections are handed to another process, and afterwards.
+    pub handover: Option<Handover>,
     /// Those of one iteration, before they are put on the ring. Kept for its capacity.
     pub admitted: Vec<Admitted>,
-}
-
-/// A connection that the broker has admitted and that is about to be put on the ring.
-pub(super) struct Admitted {
-    key: ConnectionKey,
-    service: ServiceId,
-    stream: TcpStream,
-    /// The peer has sent close_notify already.
-    peer_closed: bool,
 }
 
 impl EventLoop {
@@ -105,11 +101,11 @@ impl EventLoop {
         self.hub.begin_iteration(now);
         // First, while no `Release` is pending: the broker may admit to an index it has just
         // released, and the slot must be empty by then (invariant 12).
-        self.admit();
-        let mut more = !self.handshakes.is_empty();
+        let mut more = self.admit();
         more |= self.handle_messages();
         self.parts.peers.ring_blocked_senders();
         more |= self.handle_completions();
+        more |= self.advance_handover();
         if self.tick.take() {
             self.on_tick(now);
         }
@@ -131,6 +127,7 @@ impl EventLoop {
         self.hub.recorder().turned(took);
         self.hub.record_handling(took);
         self.handshakes.budget.refill(Duration::from_nanos(took), more);
+        self.finish_handover_turn(more);
         more || !self.handshakes.budget.is_idle()
     }
 
@@ -143,11 +140,11 @@ impl EventLoop {
         let has_input = self.pending_publish.is_some()
             || !(self.parts.mailbox.is_empty() && self.parts.peers.is_empty())
             || self.has_notices();
-        let idle = !self.loop_waker.is_set()
-            && self.handshakes.is_empty()
-            && self.slots.delivery.ring.is_quiet()
-            && !self.parts.peers.have_room_again()
-            && !(has_input && self.hub.wants_input());
+        let has_work = self.loop_waker.is_set()
+            || self.has_admissions()
+            || self.parts.peers.have_room_again()
+            || has_input && self.hub.wants_input();
+        let idle = !has_work && self.slots.delivery.ring.is_quiet();
         if !idle {
             self.unpark();
         }
@@ -173,17 +170,25 @@ impl EventLoop {
                 handled += 1;
             } else if let Some((command, _)) = self.parts.mailbox.pop() {
                 handled += command.cost();
+                if command.may_concern_others() {
+                    self.touch_handover();
+                }
                 self.handle_command(command);
             }
+            let mut from_shards = 0;
             for from in (0..self.parts.peers.len()).map(|shard| ShardId(shard as u8)) {
                 if let Some(request) = self.parts.peers.pop_request(from) {
                     self.hub.handle_request(from, request);
-                    handled += 1;
+                    from_shards += 1;
                 }
                 if let Some(notice) = self.parts.peers.pop_notice(from) {
                     self.hub.handle_notice(from, notice);
-                    handled += 1;
+                    from_shards += 1;
                 }
+            }
+            if from_shards > 0 {
+                handled += from_shards;
+                self.touch_handover();
             }
             handled += usize::from(self.handle_upstream());
             if handled == before {
@@ -223,6 +228,7 @@ impl EventLoop {
                 self.hub.refuse_newcomers();
                 let _ = reply.send(());
             }
+            Command::HandOver(order) => self.handle_handover(order),
             Command::Drain { deadline, reply } => {
                 self.handshakes.close();
                 self.hub.begin_drain();
@@ -232,6 +238,10 @@ impl EventLoop {
     }
 
     fn publish(&mut self, item: &Publication) -> Result<Seq, PublishError> {
+        if self.refuses_publications() {
+            return Err(PublishError::Saturated);
+        }
+        self.touch_handover();
         self.hub.publish(item).map_err(|why| self.refusal(why))
     }
 
@@ -255,76 +265,12 @@ impl EventLoop {
         is_enough(taken, &self.hub)
     }
 
-    /// Puts upgraded connections on the ring, and closes their ordinary descriptors.
-    fn admit(&mut self) {
-        let mut admitted = std::mem::take(&mut self.admitted);
-        for _ in 0..ADMISSIONS_PER_TURN {
-            let Some((handshake, upgraded)) = self.handshakes.pop() else { break };
-            admitted.extend(self.admit_one(handshake.began, upgraded));
-        }
-        // Adjacent slots by one call: connections of one iteration mostly have such.
-        for run in admitted.chunk_by(|a, b| a.key.index + 1 == b.key.index) {
-            self.register(run);
-        }
-        admitted.clear();
-        self.admitted = admitted;
-    }
-
-    fn register(&mut self, run: &[Admitted]) {
-        let sockets: Vec<_> = run.iter().map(|admitted| admitted.stream.as_raw_fd()).collect();
-        let keys = run.iter().map(|admitted| admitted.key.into());
-        let placed = self.slots.delivery.ring.place_run(keys, &sockets);
-        for (place, Admitted { key, service, peer_closed, .. }) in run.iter().enumerate() {
-            let end = match &placed {
-                Err((first, error)) if place >= *first => {
-                    tracing::error!(%error, "the delivery ring takes no more connections");
-                    self.handshakes.count_error(*service, ConnectionError::Descriptors);
-                    Some(ReceiveEnd::Reset)
-                }
-                _ => peer_closed.then_some(ReceiveEnd::Eof),
-            };
-            if let Some(end) = end {
-                self.slots.report_end(*key, end, &mut self.hub);
-            }
-        }
-    }
-
-    /// Admits a connection that was accepted at `began`; its socket is not on the ring yet.
-    fn admit_one(&mut self, began: Instant, upgraded: UpgradedConnection) -> Option<Admitted> {
-        if self.handshakes.is_closed() {
-            return None;
-        }
-        let UpgradedConnection { stream, tls, peer_closed, mut leftover, accepted } = upgraded;
-        let AcceptedUpgrade { admission, quota_permit, address_permit } = accepted;
-        let (service, probe) = (admission.service, admission.probe);
-        // Without room in its table the broker counts that, and the socket is dropped.
-        let key = self.hub.admit(admission)?;
-        if !probe {
-            let took = began.elapsed().as_nanos();
-            self.hub.recorder().upgraded(u64::try_from(took).unwrap_or(u64::MAX));
-        }
-        self.slots.delivery.set_session(key.index, tls);
-        self.slots.open(key, self.hub.is_metered(key), quota_permit.is_some().then_some(service));
-        self.set_address_permit(key.index, address_permit);
-        quota_permit.into_iter().for_each(QuotaPermit::keep);
-        if !leftover.is_empty() {
-            self.hub.handle_received(key, &mut leftover);
-        }
-        Some(Admitted { key, service, stream, peer_closed })
-    }
-
-    fn set_address_permit(&mut self, index: u32, address_permit: Option<AddressPermit>) {
-        if address_permit.is_some() && self.address_permits.len() <= index as usize {
-            self.address_permits.resize_with(index as usize + 1, || None);
-        }
-        if let Some(place) = self.address_permits.get_mut(index as usize) {
-            *place = address_permit;
-        }
-    }
-
     fn on_tick(&mut self, now: Now) {
         self.parts.heartbeat.beat(now.mono);
-        self.hub.handle_tick();
+        // What is handed over keeps its deadlines: they are met where it is then.
+        if !self.is_handing_over() {
+            self.hub.handle_tick();
+        }
         self.update_recorder();
         self.parts.metrics.report(now.mono, self.hub.recorder());
     }

@@ -1,7 +1,7 @@
 //! From the listener to an upgraded connection, on monoio: one task per listener and one per
 //! handshake.
 //!
-//! 1. `accept` accepts sockets in batches and starts a task for each;
+//! 1. `accept` accepts sockets of `listeners` in batches and starts a task for each;
 //! 2. `upgrade` reads the PROXY header, drives TLS ([`super::tls`]) and the HTTP upgrade, within
 //!    `limits::HANDSHAKE_TIMEOUT`;
 //! 3. `admission` decides whether the client may connect, and reserves its place;
@@ -15,12 +15,13 @@ mod accept;
 mod admission;
 mod budget;
 mod idle_eviction;
+mod listeners;
 mod outcome;
 mod queue;
 mod upgrade;
 
-pub(super) use accept::accept;
 pub(crate) use admission::AdmissionLimits;
 pub(super) use admission::QuotaPermit;
+pub(crate) use listeners::Listeners;
 pub(super) use outcome::{AcceptedUpgrade, UpgradedConnection};
 pub(super) use queue::HandshakeQueue;

@@ -10,6 +10,7 @@ use super::command::{Command, VerificationRequest};
 use super::handshake::AdmissionLimits;
 use super::metrics_reporter::MetricsReporter;
 use super::peers::PeerShards;
+use super::standby_order::{ShardRing, Standby};
 use super::tls::Kernel;
 use super::upstream_link::UpstreamLink;
 use crate::sync::{Doorbell, Heartbeat, MailboxReceiver};
@@ -44,6 +45,8 @@ pub(crate) struct ShardParts {
     pub heartbeat: Arc<Heartbeat>,
     /// The external order, where there is one.
     pub upstream: Option<UpstreamLink>,
-    /// Reports once whether the shard serves.
-    pub ready: Sender<Result<(), StartError>>,
+    /// Of a shard that takes connections of another process over.
+    pub standby: Option<Standby>,
+    /// Reports once whether the shard serves, or stands by.
+    pub ready: Sender<Result<ShardRing, StartError>>,
 }

@@ -44,7 +44,7 @@ struct Kit {
     mailboxes: Vec<Mailbox<Command>>,
     snapshots: Receiver<Box<Snapshot>>,
     quotas: Arc<[Quota]>,
-    readiness: Receiver<Result<(), StartError>>,
+    readiness: Receiver<Result<ShardRing, StartError>>,
 }
 
 impl Kit {
@@ -88,6 +88,7 @@ impl Kit {
                 metrics: MetricsReporter::new(full.clone(), bounded(1).1),
                 heartbeat: Arc::default(),
                 upstream: None,
+                standby: None,
                 ready: ready.clone(),
             });
         }

@@ -34,6 +34,7 @@ impl Limits {
             ("Classes of channels", "engine/src/limits/channel_classes.rs"),
             ("Compressed broadcasts", "engine/src/limits/channel_contexts.rs"),
             ("Lanes between shards", "engine/src/limits/lanes.rs"),
+            ("A hand-over", "engine/src/limits/handover.rs"),
             ("A state that is handed over", "engine/src/limits/handover_state.rs"),
             ("History and states", "engine/src/limits/history.rs"),
             ("Compression", "engine/src/limits/compression.rs"),

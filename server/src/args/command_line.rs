@@ -1,8 +1,10 @@
 //! The command line as clap has it: parser, help, completions and manual come from one tree.
 
-use clap::{Arg, ArgAction, Command, CommandFactory, ValueHint};
+use std::path::PathBuf;
 
-use super::SERVE;
+use clap::{Arg, ArgAction, Command, CommandFactory, ValueHint, value_parser};
+
+use super::{SERVE, TAKE_OVER};
 use crate::commands::{
     CompletionsOptions, ManOptions, PubOptions, SubOptions, TokenOptions, TopOptions,
 };
@@ -40,7 +42,8 @@ pub fn command() -> Command {
         command.max_term_width(100).args(settings_flags())
     };
     let commands = [
-        with_settings(SERVE, "Serves until a signal: what the program does without a command"),
+        with_settings(SERVE, "Serves until a signal: what the program does without a command")
+            .arg(take_over()),
         with_settings("check-config", "Checks the configuration and prints what is in force")
             .arg(switch("changed", "Print only what differs from the defaults"))
             .arg(switch("json", "Print JSON: each value with its source")),
@@ -70,7 +73,22 @@ pub fn command() -> Command {
         .after_help(ABOUT_SETTINGS)
         .override_help(overview)
         .args(settings_flags())
+        .arg(take_over())
         .subcommands(commands)
+}
+
+/// The flag of a start that takes over from a running server.
+fn take_over() -> Arg {
+    Arg::new(TAKE_OVER)
+        .long("take-over")
+        .value_name("PATH")
+        .help_heading("Running")
+        .help(
+            "Take all connections over from the server whose handover_socket this is, without \
+             closing any; it then ends",
+        )
+        .value_hint(ValueHint::FilePath)
+        .value_parser(value_parser!(PathBuf))
 }
 
 /// What `--help` prints: the commands and how to begin, on one screen.

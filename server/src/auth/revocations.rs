@@ -96,17 +96,7 @@ impl Revocations {
                 problem("revocations_file", path, reason, remedy)
             };
             let text = text(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
-            for (number, line) in text.lines().enumerate() {
-                let line: Line = serde_json::from_str(line)
-                    .map_err(|_| bad(format!("has no revocation in line {}", number + 1)))?;
-                let place = services.iter().position(|name| *name == line.service);
-                let Some(place) = place else {
-                    let unknown = format!("is about a service {:?}, which is none", line.service);
-                    return Err(bad(unknown));
-                };
-                let rule = Rule { issued_before: line.issued_before, until: line.until };
-                rules.insert((place, line.subject), rule);
-            }
+            rules = parse(&text, &services).map_err(bad)?;
         }
         let (rules, file) = (RwLock::new(rules), Mutex::new(file));
         Ok(Revocations { rules, file, services, hasher: RandomState::new() })
@@ -186,21 +176,42 @@ impl Revocations {
         Ok(())
     }
 
-    /// The file anew: whole or not at all.
-    fn save(&self, path: &Path) -> io::Result<()> {
+    /// Those that are in force, a line for each.
+    pub(crate) fn lines(&self) -> Vec<u8> {
         let now = now();
         let mut lines = Vec::new();
         for ((service, subject), rule) in &*self.rules.read() {
             if rule.until > now {
                 let (service, subject) = (self.services[*service].clone(), subject.clone());
                 let Rule { issued_before, until } = *rule;
-                serde_json::to_writer(
-                    &mut lines,
-                    &Line { service, subject, issued_before, until },
-                )?;
+                let line = Line { service, subject, issued_before, until };
+                serde_json::to_writer(&mut lines, &line).expect("a line is JSON");
                 lines.push(b'\n');
             }
         }
+        lines
+    }
+
+    /// Adds those of the server before. What is in force here stays so.
+    ///
+    /// # Errors
+    /// A line that is none, before anything is added.
+    pub(crate) fn take_over(&self, lines: &[u8]) -> Result<(), String> {
+        let text = std::str::from_utf8(lines).map_err(|error| error.to_string())?;
+        let before = parse(text, &self.services)?;
+        let mut rules = self.rules.write();
+        for (key, rule) in before {
+            let known = rules.entry(key).or_insert(rule);
+            let both = known.issued_before.zip(rule.issued_before);
+            known.issued_before = both.map(|(one, other)| one.max(other));
+            known.until = known.until.max(rule.until);
+        }
+        Ok(())
+    }
+
+    /// The file anew: whole or not at all.
+    fn save(&self, path: &Path) -> io::Result<()> {
+        let lines = self.lines();
         let dir = match path.parent() {
             Some(dir) if !dir.as_os_str().is_empty() => dir,
             _ => Path::new("."),
@@ -240,6 +251,25 @@ impl Revocations {
             Err(AuthError::Invalid(fault.into()))
         }));
     }
+}
+
+/// Reads a line for each rule.
+///
+/// # Errors
+/// What is wrong with one.
+fn parse(text: &str, services: &[String]) -> Result<Rules, String> {
+    let mut rules = Rules::new();
+    for (number, line) in text.lines().enumerate() {
+        let line: Line = serde_json::from_str(line)
+            .map_err(|_| format!("has no revocation in line {}", number + 1))?;
+        let place = services
+            .iter()
+            .position(|name| *name == line.service)
+            .ok_or_else(|| format!("is about a service {:?}, which is none", line.service))?;
+        let rule = Rule { issued_before: line.issued_before, until: line.until };
+        rules.insert((place, line.subject), rule);
+    }
+    Ok(rules)
 }
 
 /// The present second since 1970.

@@ -18,6 +18,7 @@ use super::request_body::BodyBudget;
 use crate::auth::revocations::Revocations;
 use crate::dashboard::Dashboard;
 use crate::foreign_listeners::ForeignListeners;
+use crate::handover::{Closed, PublishGate};
 use crate::live_services::LiveServices;
 use crate::metrics::Metrics;
 use crate::self_probe::Health;
@@ -36,7 +37,7 @@ pub struct Control {
     pub(super) names: Vec<String>,
     /// The services with the settings that they have now.
     services: LiveServices,
-    pub(super) idempotency: IdempotencyTable,
+    pub(crate) idempotency: IdempotencyTable,
     pub(super) bodies: Arc<BodyBudget>,
     pub(crate) metrics: Option<Metrics>,
     /// `None` without self-probes.
@@ -44,11 +45,12 @@ pub struct Control {
     /// `None` where the system does not show who listens.
     foreign: Option<ForeignListeners>,
     pub(super) dashboard: Dashboard,
-    pub(super) revocations: Arc<Revocations>,
+    pub(crate) revocations: Arc<Revocations>,
     /// Those in force; `None` where none are replaced.
     settings: Option<Arc<parking_lot::RwLock<Arc<Settings>>>>,
     /// Clients are told to reconnect, and new ones refused.
     is_ending: AtomicBool,
+    pub(super) gate: PublishGate,
 }
 
 impl Control {
@@ -66,7 +68,9 @@ impl Control {
         let names: Vec<String> = names.iter().map(|service| service.name.clone()).collect();
         let publisher = |place| engine.publisher(ServiceId(place as u8));
         let publishers: Vec<Publisher> = (0..names.len()).map(publisher).collect();
-        let publish_queues = publishers.iter().cloned().map(PublishQueue::start).collect();
+        let gate = PublishGate::default();
+        let queue = |publisher: &Publisher| PublishQueue::start(publisher.clone(), gate.clone());
+        let publish_queues = publishers.iter().map(queue).collect();
         Control {
             engine: RwLock::new(Some(engine)),
             publishers,
@@ -82,6 +86,7 @@ impl Control {
             revocations: Arc::default(),
             settings: None,
             is_ending: AtomicBool::new(false),
+            gate,
         }
     }
 
@@ -188,6 +193,12 @@ impl Control {
             // A full mailbox has room soon; the certificate is revoked until then as well.
             tokio::time::sleep(BUSY_PAUSE).await;
         }
+    }
+
+    /// Closes the gate of publications, once those under way have their results. Blocks this
+    /// thread, which is none of the runtime's.
+    pub(crate) fn hold_publications(&self) -> Closed<'_> {
+        self.gate.close()
     }
 
     /// Is not ready any more.

@@ -8,9 +8,10 @@
 use std::collections::hash_map::Entry::Occupied;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::sync::SetOnce;
 use uringcast_engine::{ChannelName, PublishError, Seq, ServiceId};
 
@@ -27,7 +28,7 @@ type PublishResult = Result<Seq, PublishError>;
 
 /// The table, shared by all requests.
 #[derive(Clone, Debug, Default)]
-pub(super) struct IdempotencyTable(Arc<Mutex<Table>>);
+pub(crate) struct IdempotencyTable(Arc<Mutex<Table>>);
 
 #[derive(Debug, Default)]
 struct Table {
@@ -113,6 +114,64 @@ impl IdempotencyTable {
         owned.order.push_back((now, number, Arc::clone(&key)));
         let (table, owner) = (self.clone(), Arc::clone(owner));
         Claim::New(Reservation { table, owner, key, number, result })
+    }
+}
+
+/// A message that is published, as the server that takes over reads it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Remembered {
+    /// The name of the API key.
+    key: Box<str>,
+    service: u8,
+    channel: String,
+    id: Box<str>,
+    seq: u64,
+    /// Since its request, in milliseconds.
+    age_ms: u64,
+}
+
+impl IdempotencyTable {
+    /// What is published, a line for each, the oldest of each owner first.
+    pub(crate) fn lines(&self, now: Instant) -> Vec<u8> {
+        let (table, mut lines) = (self.0.lock(), Vec::new());
+        for (owner, owned) in &table.owners {
+            for (since, number, key) in &owned.order {
+                let entry = owned.entries.get(key).filter(|entry| entry.number == *number);
+                let Some(Entry { state: State::Published(seq), .. }) = entry else { continue };
+                let age = now.duration_since(*since).as_millis();
+                let remembered = Remembered {
+                    key: owner.0.clone(),
+                    service: owner.1.0,
+                    channel: key.0.as_str().to_owned(),
+                    id: key.1.clone(),
+                    seq: seq.0,
+                    age_ms: u64::try_from(age).unwrap_or(u64::MAX),
+                };
+                serde_json::to_writer(&mut lines, &remembered).expect("a line is JSON");
+                lines.push(b'\n');
+            }
+        }
+        lines
+    }
+
+    /// Enters what the server before has published.
+    ///
+    /// # Errors
+    /// A line that is none.
+    pub(crate) fn take_over(&self, lines: &[u8], now: Instant) -> Result<(), String> {
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let line: Remembered =
+                serde_json::from_slice(line).map_err(|error| error.to_string())?;
+            let service = ServiceId(line.service);
+            let channel = ChannelName::parse(&line.channel).map_err(|error| error.to_string())?;
+            let since = now.checked_sub(Duration::from_millis(line.age_ms)).unwrap_or(now);
+            let owner = Arc::new((line.key, service));
+            // Only a line that is there twice is known already.
+            if let Claim::New(new) = self.claim(&owner, channel.at(service), line.id, since) {
+                new.settle(Ok(Seq(line.seq)));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -181,9 +181,8 @@ async fn submit(
             message.take_id(key, place as u64);
         }
     }
-    let taken = submit::submit(selected, messages).await.map_err(|_| {
-        let text = "The engine has no room now; nothing was published.";
-        ApiError::saturated(text)
+    let taken = submit::submit(selected, messages).await.map_err(|error| {
+        ApiError::refused(error, "The engine has no room now; nothing was published.")
     })?;
     answer(&channels, &taken, selected.control.publisher(selected.id).epoch())
 }

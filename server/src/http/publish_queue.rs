@@ -1,10 +1,13 @@
 //! Single messages of different requests, handed over together: a shard that sleeps is woken once
 //! for all that one round of the control thread brought, and answers once.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
 use uringcast_engine::{Publication, PublishError, Publisher, Seq};
 
 use super::idempotency::Reservation;
+use crate::handover::PublishGate;
 use crate::limits::PUBLISH_QUEUE;
 
 /// The messages of one service that wait. Its task ends when the queue is dropped.
@@ -20,9 +23,9 @@ struct Waiting {
 
 impl PublishQueue {
     /// Starts the queue's task on the runtime of this thread.
-    pub(super) fn start(publisher: Publisher) -> PublishQueue {
+    pub(super) fn start(publisher: Publisher, gate: PublishGate) -> PublishQueue {
         let (sender, receiver) = mpsc::channel(PUBLISH_QUEUE);
-        tokio::spawn(hand_over(publisher, receiver));
+        tokio::spawn(hand_over(publisher, gate, receiver));
         PublishQueue(sender)
     }
 
@@ -54,13 +57,22 @@ impl Waiting {
 
 /// Hands over what one round of the control thread brought: its tasks that were ready, and those
 /// that became so meanwhile.
-async fn hand_over(publisher: Publisher, mut receiver: mpsc::Receiver<(Publication, Waiting)>) {
+async fn hand_over(
+    publisher: Publisher,
+    gate: PublishGate,
+    mut receiver: mpsc::Receiver<(Publication, Waiting)>,
+) {
     let mut items = Vec::new();
     while let Some(first) = receiver.recv().await {
         // Twice the messages for each wake-up of a shard, under load.
         tokio::task::yield_now().await;
+        let passage = gate.pass().await.map(Arc::new);
         items.push(first);
         items.extend(std::iter::from_fn(|| receiver.try_recv().ok()));
+        if passage.is_none() {
+            items.drain(..).for_each(|(_, waiting)| waiting.resolve(Err(PublishError::Closed)));
+            continue;
+        }
         if publisher.remembers_ids() {
             items.drain(..).for_each(|(publication, waiting)| {
                 hand_over_one(&publisher, publication, waiting);
@@ -70,10 +82,12 @@ async fn hand_over(publisher: Publisher, mut receiver: mpsc::Receiver<(Publicati
         let (tickets, _refused) = publisher.publish_each(items.drain(..));
         for ticket in tickets {
             // Not waited for: a shard that is late delays no other.
+            let passage = passage.clone();
             tokio::spawn(async move {
                 for (waiting, result) in ticket.results().await {
                     waiting.resolve(result);
                 }
+                drop(passage);
             });
         }
     }

@@ -57,14 +57,27 @@ impl Port {
         Port { endpoint: Some(Arc::new(endpoint)), ..self }
     }
 
-    /// Serves until `stop` turns true or its sender is gone, then lets open requests end.
-    pub async fn serve(self, listener: TcpListener, stop: watch::Receiver<bool>) {
+    /// Serves until `stop` turns true or its sender is gone, then lets open requests end. Accepts
+    /// nothing more once `left` is true: another process does.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: watch::Receiver<bool>,
+        left: watch::Receiver<bool>,
+    ) {
         let graceful = GracefulShutdown::new();
-        let mut stopped = stop.clone();
-        let mut stopped = pin!(stopped.wait_for(|stop| *stop));
+        let is_true = |mut from: watch::Receiver<bool>| async move {
+            let _ = from.wait_for(|is| *is).await;
+        };
+        let (mut stopped, mut left) = (pin!(is_true(stop.clone())), pin!(is_true(left)));
         loop {
             let accepted = tokio::select! {
-                _ = &mut stopped => break,
+                () = &mut stopped => break,
+                () = &mut left => {
+                    drop(listener);
+                    stopped.await;
+                    break;
+                }
                 accepted = listener.accept() => accepted,
             };
             match accepted {

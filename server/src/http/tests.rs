@@ -190,7 +190,8 @@ async fn a_port_answers_until_stopped_and_lets_open_requests_end() {
         "done"
     };
     let router = Router::new().route("/slow", get(slow));
-    let served = tokio::spawn(Port::new(router, 8, None).serve(listener, stopped));
+    let (_leave, left) = watch::channel(false);
+    let served = tokio::spawn(Port::new(router, 8, None).serve(listener, stopped, left));
 
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();

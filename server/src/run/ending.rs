@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use uringcast_engine::HandedOver;
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 
-use super::{StopSignal, StopSignals, look_after};
+use super::{Stop, StopSignal, StopSignals, look_after};
 use crate::http::Control;
-use crate::limits::DRAIN_LOOK;
+use crate::limits::{DRAIN_LOOK, HTTP_DRAIN};
 use crate::settings::Settings;
 use crate::systemd;
 
@@ -17,7 +19,7 @@ use crate::systemd;
 pub(super) async fn end(
     control: &Control,
     settings: &RwLock<Arc<Settings>>,
-    signal: &str,
+    (why, leave): (&Stop, &watch::Sender<bool>),
     stops: &mut StopSignals,
 ) -> Option<StopSignal> {
     let (spread, time) = {
@@ -26,10 +28,26 @@ pub(super) async fn end(
     };
     control.begin_ending();
     let seconds = (spread + time).as_secs_f64();
-    tracing::info!("{signal}: shutting down, clients have {seconds} s");
-    systemd::stopping(&format!("closing all connections within {seconds} s"));
+    match why {
+        Stop::Signal(signal) => {
+            tracing::info!("{}: shutting down, clients have {seconds} s", signal.name);
+            systemd::stopping(&format!("closing all connections within {seconds} s"));
+        }
+        Stop::HandedOver(HandedOver { connections, process }) => {
+            tracing::info!(connections, process, "handed over: what stays has {seconds} s");
+            systemd::hand_over(*process, &format!("process {process} has taken over"));
+            // The other server accepts from the same HTTP ports.
+            let _ = leave.send(true);
+        }
+    }
     tokio::select! {
-        () = drain(control, spread, time) => None,
+        () = drain(control, spread, time) => {
+            if matches!(why, Stop::HandedOver(_)) {
+                // For requests on connections that were accepted before.
+                sleep(HTTP_DRAIN).await;
+            }
+            None
+        }
         again = stops.next() => {
             tracing::warn!("{} again: ending at once", again.name);
             Some(again)

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use rustix::net::sockopt::set_ipv6_v6only;
@@ -13,16 +14,25 @@ use uringcast_engine::ServiceId;
 
 use crate::auth::ApiKeys;
 use crate::config::Config;
+use crate::handover::{HttpSocket, HttpSockets};
 use crate::http::{self, Control, Port, PublishEndpoint};
 use crate::limits::HTTP_BACKLOG;
 use crate::settings::{Problem, Settings};
 use crate::systemd::InheritedSockets;
 
 /// The control ports, and then the metrics ports, each with the services that it shows.
-pub(super) struct HttpPorts(Vec<(TcpListener, Option<Vec<ServiceId>>)>);
+pub(super) struct HttpPorts(Vec<HttpPort>);
+
+struct HttpPort {
+    /// As in the settings: the port may be 0.
+    configured: SocketAddr,
+    listener: TcpListener,
+    /// The services of a metrics port.
+    services: Option<Vec<ServiceId>>,
+}
 
 impl HttpPorts {
-    /// Binds all of them that are not inherited.
+    /// Binds all of them that neither the service manager nor the server before has handed over.
     ///
     /// # Errors
     /// A [`Problem`] with the setting that names the port or its address.
@@ -30,6 +40,7 @@ impl HttpPorts {
         settings: &Settings,
         config: &Config,
         inherited: &mut InheritedSockets,
+        handed_over: &mut HttpSockets,
     ) -> Result<HttpPorts, Problem> {
         let control = config.control.iter().map(|address| (address, None));
         let metrics = config.metrics.iter().flat_map(|endpoint| {
@@ -37,15 +48,20 @@ impl HttpPorts {
         });
         let mut ports = Vec::new();
         for (address, services) in control.chain(metrics) {
-            let problem = |error| problem(settings, name(&services), address, &error);
-            let given = inherited.of(*address);
+            let name = name(services.as_ref());
+            let problem = |error| problem(settings, name, address, &error);
+            let mut given = handed_over.take(name, *address).map_err(problem)?;
+            for socket in inherited.of(*address) {
+                given.push(adopt(&socket).map_err(problem)?);
+            }
             if given.is_empty() {
-                ports.push((listen(*address).map_err(problem)?, services));
-                continue;
+                given.push(listen(*address).map_err(problem)?);
             }
-            for socket in given {
-                ports.push((adopt(&socket).map_err(problem)?, services.clone()));
-            }
+            ports.extend(given.into_iter().map(|listener| HttpPort {
+                configured: *address,
+                listener,
+                services: services.clone(),
+            }));
         }
         Ok(HttpPorts(ports))
     }
@@ -55,8 +71,8 @@ impl HttpPorts {
     /// # Errors
     /// The system cannot name an address.
     pub(super) fn control(&self) -> std::io::Result<Vec<u16>> {
-        let control = self.0.iter().filter(|(_, services)| services.is_none());
-        control.map(|(listener, _)| Ok(listener.local_addr()?.port())).collect()
+        let control = self.0.iter().filter(|port| port.services.is_none());
+        control.map(|port| Ok(port.listener.local_addr()?.port())).collect()
     }
 
     /// Where they listen: ` control http://… metrics http://…`.
@@ -65,8 +81,8 @@ impl HttpPorts {
     /// The system cannot name an address.
     pub(super) fn listening(&self) -> std::io::Result<String> {
         let (mut text, mut last) = (String::new(), "");
-        for (listener, services) in &self.0 {
-            let name = name(services);
+        for HttpPort { listener, services, .. } in &self.0 {
+            let name = name(services.as_ref());
             if name != last {
                 text += " ";
                 text += name;
@@ -78,32 +94,46 @@ impl HttpPorts {
         Ok(text)
     }
 
-    /// Answers on all of them, on so many connections together at most.
+    /// Duplicates of the sockets, for the server that takes over.
+    ///
+    /// # Errors
+    /// Without a free descriptor.
+    pub(super) fn sockets(&self) -> std::io::Result<HttpSockets> {
+        let duplicate = |port: &HttpPort| {
+            let listener = port.listener.as_fd().try_clone_to_owned()?.into();
+            let name = name(port.services.as_ref()).to_owned();
+            Ok(HttpSocket { name, configured: port.configured, listener })
+        };
+        self.0.iter().map(duplicate).collect::<std::io::Result<_>>().map(HttpSockets)
+    }
+
+    /// Answers on all of them, on so many connections together at most, until `stopped`; accepts
+    /// until `left`.
     pub(super) fn serve(
         self,
         control: &Arc<Control>,
         api_keys: &ApiKeys,
         connections: usize,
-        stopped: &watch::Receiver<bool>,
+        (stopped, left): (&watch::Receiver<bool>, &watch::Receiver<bool>),
     ) -> JoinSet<()> {
         let share = connections / self.0.len().max(1);
         let mut ports = JoinSet::new();
-        for (listener, services) in self.0 {
+        for HttpPort { listener, services, .. } in self.0 {
             let control = Arc::clone(control);
-            let (keys, stopped) = (api_keys.clone(), stopped.clone());
+            let (keys, stopped, left) = (api_keys.clone(), stopped.clone(), left.clone());
             let given_up = control.metrics.as_ref().map(|metrics| metrics.given_up.clone());
             // A port that other machines reach may be called by any name.
             let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
             match services {
                 Some(services) => {
                     let router = http::metrics_router(control, &services, is_local);
-                    ports.spawn(Port::new(router, share, given_up).serve(listener, stopped))
+                    ports.spawn(Port::new(router, share, given_up).serve(listener, stopped, left))
                 }
                 None => {
                     let endpoint = PublishEndpoint::new(Arc::clone(&control), keys.clone());
                     let router = http::control_router(control, keys);
                     let port = Port::new(router, share, given_up);
-                    ports.spawn(port.publishing(endpoint).serve(listener, stopped))
+                    ports.spawn(port.publishing(endpoint).serve(listener, stopped, left))
                 }
             };
         }
@@ -129,7 +159,7 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(HTTP_BACKLOG)
 }
 
-fn name(services: &Option<Vec<ServiceId>>) -> &'static str {
+fn name(services: Option<&Vec<ServiceId>>) -> &'static str {
     if services.is_some() { "metrics" } else { "control" }
 }
 

@@ -9,7 +9,7 @@ use super::*;
 
 /// Listens as one service.
 fn listen(addresses: &[SocketAddr], shards: usize) -> Result<Listening, StartError> {
-    super::listen(std::iter::once(addresses), &[], shards)
+    super::listen(std::iter::once(addresses), &[], &[], shards)
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn inherited_sockets_are_used_all_of_them_and_shared_where_they_are_too_few() {
     for (sockets, shards, by_shard) in [(1, 3, vec![1, 1, 1]), (3, 2, vec![2, 1])] {
         let (address, inherited) = bound(sockets);
         let of_both = [address, loopback()];
-        let all = super::listen(std::iter::once(&of_both[..]), &inherited, shards).unwrap();
+        let all = super::listen(std::iter::once(&of_both[..]), &inherited, &[], shards).unwrap();
         let here = |of_shard: &Vec<(ServiceId, TcpListener)>| {
             of_shard.iter().filter(|(_, socket)| socket.local_addr().unwrap() == address).count()
         };

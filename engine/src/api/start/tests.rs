@@ -29,8 +29,13 @@ fn config_at(address: SocketAddr, shards: usize) -> Config {
 
 /// Listens on an address and closes the port again. Returns the address.
 fn listen(address: SocketAddr) -> Result<SocketAddr, StartError> {
-    let all = listen::listen(std::iter::once(&[address][..]), &[], 1)?;
+    let all = listen::listen(std::iter::once(&[address][..]), &[], &[], 1)?;
     Ok(all.addresses[0].1)
+}
+
+/// What a shard with these parts reports.
+fn ring(parts: &ShardParts) -> ShardRing {
+    ShardRing { shard: parts.id, descriptor: 0, slots: parts.slots }
 }
 
 /// Waits for the next command as a shard does.
@@ -49,7 +54,7 @@ fn next(parts: &mut ShardParts) -> Command {
 
 /// Serves until it is drained: shard N homes N + 1 channels and has one subscriber of each.
 fn serve(mut parts: ShardParts) {
-    parts.ready.send(Ok(())).unwrap();
+    parts.ready.send(Ok(ring(&parts))).unwrap();
     parts.heartbeat.beat(Time::default() + parts.started.elapsed());
     let mut recorder = Recorder::new(parts.id, 1, true);
     recorder.connected(ServiceId(0));
@@ -77,6 +82,7 @@ fn serve(mut parts: ShardParts) {
             Command::Expel { .. }
             | Command::SetDocument { .. }
             | Command::SetState { .. }
+            | Command::HandOver(_)
             | Command::Configure { .. }
             | Command::Ask(_) => {}
             Command::Drain { reply, .. } => {
@@ -106,7 +112,7 @@ fn serve_but_one_is_silent(parts: ShardParts) {
 
 /// Reads one command and ends.
 fn end_after_one_command(mut parts: ShardParts) {
-    parts.ready.send(Ok(())).unwrap();
+    parts.ready.send(Ok(ring(&parts))).unwrap();
     next(&mut parts);
 }
 

@@ -27,7 +27,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// polled. Neither is shut down: the socket may be a service manager's, which clients wait at until
 /// the next server accepts from it.
 pub(crate) async fn accept(
-    listener: TcpListener,
+    listener: Rc<TcpListener>,
     readable: UnixStream,
     acceptor: AcceptorGuard,
     service: ServiceId,
@@ -40,6 +40,9 @@ pub(crate) async fn accept(
         let grant = queue.budget.acquire(StepClass::Full).await;
         if queue.ends_accepting(ends_early) {
             return;
+        }
+        if !queue.has_capacity() {
+            continue;
         }
         let error = match accept_batch(&listener, grant, queue, service) {
             Err(error) if error.kind() != ErrorKind::WouldBlock => error,

@@ -39,6 +39,8 @@ pub(crate) struct HandshakeQueue {
     /// By service.
     errors: RefCell<Vec<[u32; ConnectionError::COUNT]>>,
     closed: Cell<bool>,
+    /// Nothing is accepted for now.
+    held: Cell<bool>,
     /// Until when new connections are refused, once they are.
     refused: Cell<Option<Instant>>,
     /// Accept tasks that wait for connections.
@@ -67,6 +69,7 @@ impl HandshakeQueue {
             capacity_waiters: RefCell::default(),
             counts: RefCell::new([0; Count::COUNT]),
             closed: Cell::new(false),
+            held: Cell::new(false),
             refused: Cell::new(None),
             accept_waiters: RefCell::default(),
             kernel,
@@ -98,12 +101,16 @@ impl HandshakeQueue {
     /// whose peers are too slow.
     pub(crate) async fn wait_for_capacity(&self, ends_early: bool) {
         while !(self.has_capacity() || self.ends_accepting(ends_early)) {
+            if self.held.get() {
+                self.wait_for_end().await;
+                continue;
+            }
             let again = self.idle_eviction.evict_one();
             let _ = monoio::time::timeout(again, self.wait_for_end()).await;
         }
     }
 
-    /// Waits until a handshake ends, or until closing.
+    /// Waits until a handshake ends, accepting goes on, or until closing.
     async fn wait_for_end(&self) {
         let mut waits = false;
         poll_fn(|context| {
@@ -138,7 +145,7 @@ impl HandshakeQueue {
 
     /// Whether one more handshake may begin.
     pub(crate) fn has_capacity(&self) -> bool {
-        self.handshakes.get() < self.limits.borrow().handshakes
+        !self.held.get() && self.handshakes.get() < self.limits.borrow().handshakes
     }
 
     /// Counts an accepted connection; its handshake lasts until the value returned is dropped.
@@ -205,6 +212,13 @@ impl HandshakeQueue {
     /// Whether an accept task must end: with `ends_early` as soon as connections are refused.
     pub(crate) fn ends_accepting(&self, ends_early: bool) -> bool {
         self.closed.get() || (ends_early && self.refused.get().is_some())
+    }
+
+    /// Accepts nothing from now on, or again: what waits is the kernel's, or another process's that
+    /// has the listener too.
+    pub(crate) fn hold(&self, holds: bool) {
+        self.held.set(holds);
+        self.wake_acceptors();
     }
 
     /// Ends accepting: accept tasks that wait return.

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Instant;
 
 use crate::broker::write_sink::{Flushed, Owed, Payload, Short, WriteSink};
+use crate::handover::SecretBytes;
 use crate::limits::MAX_TLS_RECORDS;
 use crate::shard::clock;
 use crate::shard::delivery_ring::{Exception, Received, Ring, Submitted, ring_config};
@@ -62,6 +63,29 @@ impl Delivery {
             self.tls_gauges[gauge as usize] += 1;
             self.sessions[connection as usize] = session;
         }
+    }
+
+    /// Whether another process can go on with a connection's bytes: not where rustls or the kernel
+    /// makes its records.
+    pub(crate) fn may_travel(&self, connection: u32) -> bool {
+        match self.sessions.get(connection as usize) {
+            None | Some(SlotTls::None) => true,
+            Some(SlotTls::User(session)) => session.may_travel(),
+            Some(SlotTls::Kernel(_)) => false,
+        }
+    }
+
+    /// What another process needs to go on with a connection's TLS, if it has that.
+    pub(crate) fn session_bytes(&self, connection: u32) -> Option<SecretBytes> {
+        match self.sessions.get(connection as usize)? {
+            SlotTls::User(session) => session.to_bytes(),
+            SlotTls::None | SlotTls::Kernel(_) => None,
+        }
+    }
+
+    /// Whether connections may have TLS here.
+    pub(crate) fn has_sessions(&self) -> bool {
+        !self.sessions.is_empty()
     }
 
     /// Appends the plaintext of received bytes to `plain`. `None` if they are plaintext already.

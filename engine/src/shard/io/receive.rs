@@ -1,5 +1,7 @@
 //! Receiving: what is armed on each slot, and what completions mean to the broker.
 
+mod halting;
+
 use std::collections::VecDeque;
 
 use super::deliver::Delivery;
@@ -22,6 +24,10 @@ pub(crate) struct Slots {
     /// The same of those whose last receive filled its buffer, and who have more to be received:
     /// few at a time, so that a crowd that sends much delays those who send little only by them.
     full: VecDeque<ConnectionKey>,
+    /// Nothing is armed: all connections are handed to another process.
+    is_halted: bool,
+    /// A socket could not be copied to that, with this error number.
+    copy_fault: Option<i32>,
     /// Plaintext of the present receive.
     plain: Vec<u8>,
 }
@@ -30,7 +36,8 @@ impl Slots {
     /// `count` empty slots.
     pub(crate) fn new(count: usize, delivery: Delivery) -> Slots {
         let slots = vec![Slot::default(); count];
-        Slots { delivery, slots, queue: VecDeque::new(), full: VecDeque::new(), plain: Vec::new() }
+        let (queue, full, plain) = (VecDeque::new(), VecDeque::new(), Vec::new());
+        Slots { delivery, slots, queue, full, is_halted: false, copy_fault: None, plain }
     }
 
     /// Occupies a connection's slot and queues its receive. `metered`: into one buffer at a time,
@@ -119,6 +126,9 @@ impl Slots {
 
     /// Arms queued receives, so many per iteration. Returns whether some are left.
     pub(crate) fn rearm(&mut self) -> bool {
+        if self.is_halted {
+            return false;
+        }
         for _ in 0..REARMS_PER_TURN {
             let Some(key) = self.queue.pop_front() else { break };
             self.arm(key);
@@ -160,7 +170,7 @@ impl Slots {
                 }
             }
             Operation::Shutdown => slot.shutting = false,
-            Operation::Copy => unreachable!("the shard copies no socket"),
+            Operation::Copy => self.copied(key, completion.result),
         }
         if self.slot(key).finish_close() {
             hub.handle_receive_ended(key);

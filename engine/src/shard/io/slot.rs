@@ -74,6 +74,8 @@ pub(super) struct Slot {
     pub polling: bool,
     /// A FIN is in flight.
     pub shutting: bool,
+    /// Its socket is being copied to another process.
+    pub copying: bool,
     /// The service in whose quota the connection has a place.
     pub quota: Option<ServiceId>,
 }
@@ -107,6 +109,7 @@ impl Slot {
         matches!(self.receive, ReceiveState::Off | ReceiveState::Queued)
             && !self.polling
             && !self.shutting
+            && !self.copying
     }
 
     /// Whether a close is complete by now; true only once.

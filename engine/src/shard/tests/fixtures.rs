@@ -7,6 +7,7 @@ use std::time::Instant;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
+use crate::config::tapped;
 use crate::shard::delivery_ring::{Ring, ring_config};
 use crate::shard::io::Delivery;
 use crate::shard::tls::{Opened, TlsSession};
@@ -72,7 +73,7 @@ pub(in crate::shard) fn tls_configs_of(
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    (Arc::new(server), Arc::new(client))
+    (tapped(&server), Arc::new(client))
 }
 
 /// A client that trusts the certificate of `tls_configs`.

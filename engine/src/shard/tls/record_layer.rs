@@ -1,4 +1,5 @@
-//! The TLS 1.3 record layer (RFC 8446, 5), with the keys that rustls has negotiated.
+//! The TLS 1.3 record layer (RFC 8446, 5), with the keys that rustls has negotiated. Another
+//! process can go on with it (`portable_keys`).
 //!
 //! rustls's record layer copies a payload twice, allocates for each record and runs its whole state
 //! machine before it. This one seals straight into the send batch, and keeps two keys and the key
@@ -6,19 +7,25 @@
 //! rustls's. A KeyUpdate that is split over two records, which RFC 8446, 5.1 allows and no known
 //! library sends, is refused.
 
+mod key_schedule;
+mod portable_keys;
+
 use aws_lc_rs::aead::{
-    AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey,
+    AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce,
+    UnboundKey,
 };
-use rustls::kernel::KernelConnection;
-use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::server::UnbufferedServerConnection;
 use rustls::{ConnectionTrafficSecrets, Error};
 use zeroize::Zeroizing;
+
+use self::key_schedule::KeySchedule;
 
 use super::TlsError;
 use super::control_records::{
     ALERT, APPLICATION_DATA, Alert, BAD_RECORD_MAC, ControlRecord, HANDSHAKE, KEY_UPDATE,
     RECORD_OVERFLOW, UNEXPECTED_MESSAGE,
 };
+use crate::config::TrafficSecrets;
 use crate::limits::{MAX_CONTROL_RECORDS, MAX_TLS_RECORDS};
 use crate::shard::delivery_ring::Sealed;
 
@@ -45,7 +52,7 @@ struct DirectionKey {
 pub(crate) struct RecordLayer {
     send: DirectionKey,
     receive: DirectionKey,
-    schedule: KernelConnection<ServerConnectionData>,
+    schedule: KeySchedule,
     /// KeyUpdates, warnings and empty records of the peer since its last data.
     controls: u16,
     /// Such records opened by the present call.
@@ -82,8 +89,17 @@ impl DirectionKey {
             ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } => (&CHACHA20_POLY1305, key, iv),
             _ => return Err(TlsError::Suite),
         };
-        let key = UnboundKey::new(algorithm, key.as_ref()).map_err(|_| TlsError::Suite)?;
-        let iv = iv.as_ref().try_into().map(Zeroizing::new).map_err(|_| TlsError::Suite)?;
+        DirectionKey::of(algorithm, key.as_ref(), iv.as_ref(), seq)
+    }
+
+    fn of(
+        algorithm: &'static Algorithm,
+        key: &[u8],
+        iv: &[u8],
+        seq: u64,
+    ) -> Result<DirectionKey, TlsError> {
+        let key = UnboundKey::new(algorithm, key).map_err(|_| TlsError::Suite)?;
+        let iv = iv.try_into().map(Zeroizing::new).map_err(|_| TlsError::Suite)?;
         Ok(DirectionKey { key: LessSafeKey::new(key), iv, seq })
     }
 
@@ -130,15 +146,18 @@ impl DirectionKey {
 }
 
 impl RecordLayer {
-    /// Continues an established TLS 1.3 connection, between two records.
+    /// Continues an established TLS 1.3 connection, between two records. `secrets` are those that
+    /// its handshake has left.
     ///
     /// # Errors
     /// [`TlsError`]: the connection is lost.
     pub(crate) fn take_over(
         connection: UnbufferedServerConnection,
+        secrets: TrafficSecrets,
     ) -> Result<RecordLayer, TlsError> {
-        let (secrets, schedule) = connection.dangerous_into_kernel_connection()?;
-        let (send, receive) = (DirectionKey::new(secrets.tx)?, DirectionKey::new(secrets.rx)?);
+        let (keys, _) = connection.dangerous_into_kernel_connection()?;
+        let schedule = KeySchedule::new(&keys.tx.1, secrets).ok_or(TlsError::Suite)?;
+        let (send, receive) = (DirectionKey::new(keys.tx)?, DirectionKey::new(keys.rx)?);
         Ok(RecordLayer {
             send,
             receive,
@@ -188,10 +207,10 @@ impl RecordLayer {
     /// Sends a KeyUpdate and replaces the sending key. RFC 8446, 4.6.3.
     ///
     /// # Errors
-    /// As [`RecordLayer::seal`], or when rustls derives no new key.
+    /// As [`RecordLayer::seal`].
     pub(crate) fn rekey(&mut self, pending: &mut Vec<u8>) -> Result<(), TlsError> {
         self.seal_control(HANDSHAKE, &KEY_UPDATE, pending)?;
-        self.send = DirectionKey::new(self.schedule.update_tx_secret()?)?;
+        self.send = self.schedule.update_send()?;
         Ok(())
     }
 
@@ -283,8 +302,7 @@ impl RecordLayer {
     fn follow_key_update(&mut self, answer: bool, pending: &mut Vec<u8>) -> Result<(), Violation> {
         self.count_control()?;
         let lost = |fault: TlsError| Violation(None, Error::General(fault.to_string()));
-        let secret = self.schedule.update_rx_secret().map_err(|error| Violation(None, error))?;
-        self.receive = DirectionKey::new(secret).map_err(lost)?;
+        self.receive = self.schedule.update_receive().map_err(lost)?;
         if answer && !self.update_answered {
             self.rekey(pending).map_err(lost)?;
             self.update_answered = true;

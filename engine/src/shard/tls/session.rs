@@ -2,6 +2,7 @@
 //! [`TlsSession`] makes the handshake and afterwards opens and seals the records of its connection.
 
 mod decrypt;
+mod portable;
 
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::ktls_session::KtlsSession;
 use super::ktls_support::Kernel;
 use super::peer_certificate;
 use super::record_layer::RecordLayer;
+use crate::config::TrafficSecrets;
 use crate::shard::delivery_ring::Sealed;
 use crate::types::ClientCertificate;
 
@@ -33,6 +35,8 @@ pub(crate) struct TlsSession {
     resumed: bool,
     /// What the client has shown, once rustls is gone.
     certificate: Option<Box<ClientCertificate>>,
+    /// What the handshake has left, until the record layer has it.
+    secrets: Option<Box<TrafficSecrets>>,
     /// The beginning of a record or message whose end has not arrived. rustls keeps offsets into
     /// it, so it must be given exactly these bytes again. No capacity while empty.
     partial: Vec<u8>,
@@ -91,6 +95,7 @@ impl TlsSession {
             switches_to_own,
             resumed: false,
             certificate: None,
+            secrets: None,
             partial: Vec::new(),
             pending: Vec::new(),
             input: Input::Open,

@@ -50,7 +50,7 @@ enum ResultSource {
 /// Publishes all messages that were not published already. One result each.
 ///
 /// # Errors
-/// [`PublishError::Saturated`]: nothing was published.
+/// [`PublishError::Saturated`] and [`PublishError::Closed`]: nothing was published.
 pub(super) async fn submit(
     selected: &SelectedService,
     mut messages: Vec<Message>,
@@ -127,6 +127,7 @@ async fn publish(
     batch: Vec<Publication>,
     reservations: Vec<(usize, Reservation)>,
 ) -> Result<Vec<Result<Seq, PublishError>>, PublishError> {
+    let passage = selected.control.gate.pass().await.ok_or(PublishError::Closed)?;
     let publisher = selected.control.publisher(selected.id);
     let ticket = match publisher.remembers_ids() {
         false => publisher.try_publish_batch(batch)?,
@@ -139,7 +140,9 @@ async fn publish(
         }
     };
     if reservations.is_empty() {
-        return Ok(ticket.await);
+        let results = ticket.await;
+        drop(passage);
+        return Ok(results);
     }
     // In a task of its own: the table gets the results even if the publisher hangs up.
     let settled = tokio::spawn(async move {
@@ -147,6 +150,7 @@ async fn publish(
         for (place, reservation) in reservations {
             reservation.settle(results[place]);
         }
+        drop(passage);
         results
     });
     Ok(settled.await.expect("settling does not panic, and the task is not aborted"))

@@ -4,6 +4,7 @@ use rustls::ProtocolVersion;
 use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
 
 use super::{Input, Layer, Opened, TlsError, TlsSession, append};
+use crate::config::{SecretTap, TrafficSecrets};
 use crate::limits::MAX_PARTIAL_RECORD;
 use crate::shard::tls::peer_certificate;
 use crate::shard::tls::record_layer::{Progress, RecordLayer};
@@ -65,7 +66,8 @@ impl TlsSession {
         self.certificate = peer_certificate::of(connection.peer_certificates())?;
         self.resumed = self.resumed();
         if let Layer::Rustls(connection) = std::mem::replace(&mut self.layer, Layer::Lost) {
-            self.layer = Layer::Own(RecordLayer::take_over(*connection)?);
+            let secrets = self.secrets.take().map(|secrets| *secrets).unwrap_or_default();
+            self.layer = Layer::Own(RecordLayer::take_over(*connection, secrets)?);
         }
         Ok(())
     }
@@ -102,6 +104,9 @@ impl TlsSession {
             }
             let handshaking = connection.is_handshaking();
             let status = connection.process_tls_records(&mut input[*used..]);
+            if handshaking {
+                keep(&mut self.secrets);
+            }
             let UnbufferedStatus { discard, state } = status;
             *used += discard;
             match state? {
@@ -126,5 +131,15 @@ impl TlsSession {
                 _ => return Err(rustls::Error::General("unexpected state".into()).into()),
             }
         }
+    }
+}
+
+/// Keeps the traffic secrets that a step of a handshake has left on this thread.
+fn keep(secrets: &mut Option<Box<TrafficSecrets>>) {
+    let TrafficSecrets { send, receive } = SecretTap::take();
+    if send.is_some() || receive.is_some() {
+        let kept = secrets.get_or_insert_default();
+        kept.send = send.or(kept.send.take());
+        kept.receive = receive.or(kept.receive.take());
     }
 }

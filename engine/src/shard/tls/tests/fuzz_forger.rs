@@ -22,6 +22,7 @@ use rustls::{
     NamedGroup, ServerConfig, SignatureAlgorithm, SignatureScheme,
 };
 
+use crate::config::tapped;
 use crate::shard::tls::TlsSession;
 use crate::shard::tls::control_records::APPLICATION_DATA;
 
@@ -147,7 +148,7 @@ fn configs(suite: u8) -> &'static Configs {
             .with_no_client_auth();
         client.enable_secret_extraction = true;
         client.resumption = Resumption::disabled();
-        (Arc::new(server), Arc::new(client))
+        (tapped(&server), Arc::new(client))
     })
 }
 

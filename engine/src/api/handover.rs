@@ -1,0 +1,19 @@
+//! Handing all connections of a running engine to another process, without closing any:
+//! docs/HANDOVER.md.
+//!
+//! * `sequence`: who says what when, and what each failure means; `peer_link`, `conversation`: the
+//!   same on a socket;
+//! * [`Predecessor`]: of the process that serves; [`Successor`]: of the one that is to;
+//! * `shards`: the steps that the predecessor's shards take together;
+//! * `luggage`: what goes over beside the shards' state.
+
+mod conversation;
+mod luggage;
+mod peer_link;
+mod predecessor;
+mod sequence;
+mod shards;
+mod successor;
+
+pub use predecessor::{HandedOver, NotHandedOver, Predecessor, Stopped};
+pub use successor::{NotTakenOver, Prepared, Successor};

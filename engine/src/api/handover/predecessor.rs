@@ -1,0 +1,208 @@
+//! The process that serves, in a hand-over.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::process::geteuid;
+use zeroize::Zeroizing;
+
+use super::conversation::{Conversation, End, Words};
+use super::luggage::{self, Listening};
+use super::peer_link::{VERSION, other_version};
+use super::sequence::Side;
+use super::shards::{Shards, Target};
+use crate::api::handle::Handle;
+use crate::handover::{Blob, EngineState, ShardState, head};
+use crate::types::{ServiceId, Time};
+
+/// A handle by which all connections of a running engine are handed to another process. Cheap to
+/// clone; one hand-over at a time.
+#[derive(Clone, Debug)]
+pub struct Predecessor {
+    handle: Arc<Handle>,
+    /// By service.
+    names: Arc<[String]>,
+    /// The addresses that are listened on: as they are, and as they are configured.
+    addresses: Arc<[(ServiceId, SocketAddr, SocketAddr)]>,
+    /// The zero of the engine's time.
+    started: Instant,
+    /// Its order comes from outside.
+    is_external: bool,
+}
+
+/// Why connections were not handed over. The engine serves them on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this process serves on: {0}")]
+pub struct NotHandedOver(String);
+
+/// A hand-over that has begun: the shards serve, and receive nothing more. Dropped, they serve on
+/// as before.
+#[derive(Debug)]
+pub struct Stopped {
+    conversation: Conversation,
+    shards: Shards,
+    engine: EngineState,
+    started: Instant,
+    /// Slots of the other process's rings that are filled.
+    used: Vec<u32>,
+}
+
+/// The other process serves what went over. What could not is still open here.
+#[derive(Debug)]
+pub struct HandedOver {
+    /// Connections that went over.
+    pub connections: usize,
+    /// The process that has them.
+    pub process: u32,
+}
+
+impl Predecessor {
+    pub(in crate::api) fn new(
+        handle: Arc<Handle>,
+        names: Arc<[String]>,
+        addresses: Arc<[(ServiceId, SocketAddr, SocketAddr)]>,
+        (started, is_external): (Instant, bool),
+    ) -> Predecessor {
+        Predecessor { handle, names, addresses, started, is_external }
+    }
+
+    /// Begins a hand-over to the process that has connected `socket`, which must be of the same
+    /// user, or of root. It gets `blobs` and `sockets` of the program around the engine and
+    /// prepares itself; then all of the engine's sockets are copied to it. Blocks this thread for
+    /// as long as that takes. The engine serves meanwhile.
+    ///
+    /// # Errors
+    /// [`NotHandedOver`].
+    pub fn begin(
+        &self,
+        socket: UnixStream,
+        blobs: &[Blob],
+        sockets: &[BorrowedFd<'_>],
+    ) -> Result<Stopped, NotHandedOver> {
+        let begun = Conversation::begin(socket, Side::Predecessor, Words::default());
+        let begun = begun.map_err(|error| {
+            NotHandedOver(format!("the process that has connected cannot be reached: {error}"))
+        })?;
+        let (mut conversation, hello) = begun.map_err(NotHandedOver::from)?;
+        if hello.version != VERSION {
+            return Err(conversation.failed(&other_version(hello.version)).into());
+        }
+        let user = conversation.peer().user();
+        if user != 0 && user != geteuid().as_raw() {
+            let why = format!("user {user} may not take over: use the same user, or root");
+            return Err(conversation.failed(&why).into());
+        }
+        if self.is_external {
+            let why = "the order of its channels comes from outside, which does not go over yet";
+            return Err(conversation.failed(why).into());
+        }
+        let shards = Shards::new(Arc::clone(&self.handle));
+        let listeners = match shards.listeners() {
+            Ok(listeners) => listeners,
+            Err(why) => return Err(conversation.failed(&why).into()),
+        };
+        let (listed, mut descriptors): (Vec<Listening>, Vec<_>) = listeners
+            .iter()
+            .filter_map(|(service, socket)| {
+                Some((self.configured(*service, socket.local_addr().ok()?)?, socket.as_fd()))
+            })
+            .unzip();
+        descriptors.extend_from_slice(sockets);
+        let engine = self.engine_state();
+        let mut parts = vec![engine.to_part(), luggage::listeners(&listed).to_part()];
+        parts.extend(blobs.iter().map(Blob::to_part));
+        let base = Words { body: &join(&parts), descriptors: &descriptors };
+        let rings = conversation.done(base).map_err(NotHandedOver::from)?;
+        let used = match self.stop(&conversation, &rings.body, &shards) {
+            Ok(used) => used,
+            Err(why) => return Err(conversation.failed(&why).into()),
+        };
+        Ok(Stopped { conversation, shards, engine, started: self.started, used })
+    }
+
+    fn stop(
+        &self,
+        conversation: &Conversation,
+        rings: &[u8],
+        shards: &Shards,
+    ) -> Result<Vec<u32>, String> {
+        let rings = luggage::read_rings(rings).ok_or("the other process names no rings")?;
+        let targets = rings.iter().map(|ring| {
+            let remote = conversation.peer().ring(ring.descriptor).map_err(|error| {
+                format!(
+                    "the other process's rings cannot be reached: {error}. It must be in the same \
+                     PID namespace, without more capabilities; pidfd_getfd must be allowed \
+                     (kernel.yama.ptrace_scope at most 2, seccomp)"
+                )
+            })?;
+            Ok(Target { ring: remote, slots: ring.slots })
+        });
+        shards.stop(targets.collect::<Result<_, String>>()?)
+    }
+
+    fn engine_state(&self) -> EngineState {
+        EngineState {
+            epoch: self.handle.order.epoch(),
+            homes: self.handle.homes,
+            time: Time::default() + self.started.elapsed(),
+            services: self.names.to_vec(),
+        }
+    }
+
+    /// A listening socket as the successor finds it in its own configuration.
+    fn configured(&self, service: ServiceId, real: SocketAddr) -> Option<Listening> {
+        let found = self.addresses.iter().find(|(of, is, _)| (*of, *is) == (service, real));
+        found.map(|(service, _, configured)| (*service, *configured))
+    }
+}
+
+impl Stopped {
+    /// Hands over: the shards stand still and write their state down, to which `blobs` of the
+    /// program are added. Nothing may be published meanwhile: that would be refused. Blocks this
+    /// thread until the other process serves, or this one does again.
+    ///
+    /// # Errors
+    /// [`NotHandedOver`].
+    pub fn finish(self, blobs: &[Blob]) -> Result<HandedOver, NotHandedOver> {
+        let Stopped { mut conversation, mut shards, mut engine, started, used } = self;
+        let states = match shards.export() {
+            Ok(states) => states,
+            Err(why) => return Err(conversation.failed(&why).into()),
+        };
+        engine.time = Time::default() + started.elapsed();
+        let connections = states.iter().map(|state| state.connections.len()).sum();
+        let mut parts = vec![engine.to_part(), luggage::slots(&used).to_part()];
+        parts.extend(states.iter().map(ShardState::to_part));
+        parts.extend(blobs.iter().map(Blob::to_part));
+        let state = join(&parts);
+        drop(parts);
+        let process = conversation.peer().id();
+        match conversation.done(Words { body: &state, descriptors: &[] }) {
+            Err(End { serves: false, .. }) => {
+                shards.hand_over();
+                Ok(HandedOver { connections, process })
+            }
+            Err(end) => Err(end.into()),
+            Ok(_) => unreachable!("the predecessor has no work behind its state"),
+        }
+    }
+}
+
+impl From<End> for NotHandedOver {
+    fn from(end: End) -> NotHandedOver {
+        NotHandedOver(end.to_string())
+    }
+}
+
+/// A state of these parts. May hold keys: never grown, so that no copies are left behind.
+fn join(parts: &[Zeroizing<Vec<u8>>]) -> Zeroizing<Vec<u8>> {
+    let head = head(parts.len());
+    let len = head.len() + parts.iter().map(|part| part.len()).sum::<usize>();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(len));
+    bytes.extend_from_slice(&head);
+    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    bytes
+}

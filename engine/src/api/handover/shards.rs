@@ -1,0 +1,147 @@
+//! The steps of a hand-over that all shards of the predecessor take together.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use uringcast_ring::RemoteRing;
+
+use crate::api::handle::Handle;
+use crate::handover::ShardState;
+use crate::limits::{HANDOVER_REST, HANDOVER_STOP};
+use crate::shard::{Command, HandoverOrder, Place, Verdict};
+use crate::types::{ServiceId, ShardId};
+
+/// The shards, while connections are handed over. Dropped before they have been, the shards serve
+/// on.
+#[derive(Debug)]
+pub(super) struct Shards {
+    handle: Arc<Handle>,
+    /// Of shards that have written their state down, and stand still.
+    verdicts: Vec<oneshot::Sender<Verdict>>,
+    is_over: bool,
+}
+
+/// Where connections may go: a ring of the other process.
+pub(super) struct Target {
+    pub ring: RemoteRing,
+    /// Slots of the ring.
+    pub slots: usize,
+}
+
+impl Shards {
+    pub(super) fn new(handle: Arc<Handle>) -> Shards {
+        Shards { handle, verdicts: Vec::new(), is_over: false }
+    }
+
+    /// The sockets that the shards accept from.
+    pub(super) fn listeners(&self) -> Result<Vec<(ServiceId, TcpListener)>, String> {
+        let asked = self.ask(HANDOVER_REST, |reply| HandoverOrder::Listeners { reply })?;
+        Ok(asked.into_iter().flatten().collect())
+    }
+
+    /// Accepts and admits nothing more, copies all sockets and stops receiving. Returns how many
+    /// slots of each target were filled at most.
+    pub(super) fn stop(&self, targets: Vec<Target>) -> Result<Vec<u32>, String> {
+        let counts = self.ask(HANDOVER_REST, |reply| HandoverOrder::Hold { reply })?;
+        let all: usize = counts.iter().sum();
+        let each = all.div_ceil(targets.len()).max(1);
+        if let Some(target) = targets.iter().find(|target| target.slots < each) {
+            let slots = target.slots;
+            return Err(format!(
+                "{all} connections are open, and a shard of the other process has room for \
+                 {slots}: raise its max_connections"
+            ));
+        }
+        let mut places = (0..all).map(|number| Place {
+            shard: ShardId((number / each) as u8),
+            slot: (number % each) as u32,
+        });
+        let used = (0..targets.len()).map(|target| {
+            let rest = all.saturating_sub(target * each);
+            rest.min(each) as u32
+        });
+        let used = used.collect();
+        let rings: Arc<[RemoteRing]> = targets.into_iter().map(|target| target.ring).collect();
+        let mut counts = counts.into_iter();
+        let stopped = self.ask(HANDOVER_STOP, |reply| {
+            let places = places.by_ref().take(counts.next().unwrap_or(0)).collect();
+            HandoverOrder::Stop { rings: Arc::clone(&rings), places, reply }
+        })?;
+        let fault = stopped.into_iter().find_map(Result::err);
+        fault.map_or(Ok(used), |errno| {
+            let error = std::io::Error::from_raw_os_error(errno);
+            Err(format!("a socket cannot be copied to the other process: {error}"))
+        })
+    }
+
+    /// Waits until nothing is under way between the shards, and has each write down its state. They
+    /// stand still from then on.
+    pub(super) fn export(&mut self) -> Result<Vec<ShardState>, String> {
+        let until = Instant::now() + HANDOVER_REST;
+        // A shard that is idle may be sent something by one that is asked later: only a round in
+        // which all were idle all the time since the round before proves that nothing is under way.
+        while !self
+            .ask(HANDOVER_REST, |reply| HandoverOrder::Rest { reply })?
+            .into_iter()
+            .all(|is| is)
+        {
+            if Instant::now() >= until {
+                return Err(format!(
+                    "the shards do not come to rest within {HANDOVER_REST:?}: requests of clients \
+                     or tokens are under way"
+                ));
+            }
+        }
+        let mut verdicts = Vec::new();
+        let states = self.ask(HANDOVER_REST, |reply| {
+            let (sender, verdict) = oneshot::channel();
+            verdicts.push(sender);
+            HandoverOrder::Export { reply, verdict }
+        });
+        self.verdicts = verdicts;
+        states
+    }
+
+    /// The other process serves what went over: the shards release it.
+    pub(super) fn hand_over(mut self) {
+        self.is_over = true;
+        for verdict in self.verdicts.drain(..) {
+            // Fails only if the shard has ended.
+            let _ = verdict.send(Verdict::HandedOver);
+        }
+    }
+
+    /// Orders a step of every shard, and waits for all answers.
+    fn ask<T>(
+        &self,
+        within: Duration,
+        mut order: impl FnMut(oneshot::Sender<T>) -> HandoverOrder,
+    ) -> Result<Vec<T>, String> {
+        let until = Instant::now() + within;
+        let send = |mailbox: &crate::sync::Mailbox<Command>| {
+            let (reply, answer) = oneshot::channel();
+            mailbox.send_owed(Command::HandOver(order(reply)));
+            answer
+        };
+        let answers: Vec<_> = self.handle.mailboxes.iter().map(send).collect();
+        let wait = |(shard, answer): (usize, oneshot::Receiver<T>)| {
+            let late = |_| format!("shard {shard} does not answer within {within:?}");
+            answer.recv_deadline(until).map_err(late)
+        };
+        answers.into_iter().enumerate().map(wait).collect()
+    }
+}
+
+impl Drop for Shards {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        // One without a verdict resumes; one that has not written its state down is told to.
+        self.verdicts.clear();
+        for mailbox in &self.handle.mailboxes {
+            mailbox.send_owed(Command::HandOver(HandoverOrder::Resume));
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The process that is to serve, in a hand-over.
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam::channel::Sender;
+use rustix::process::{PTracer, Pid, set_ptracer};
+
+use super::conversation::{Conversation, End, Words};
+use super::luggage;
+use super::peer_link::{VERSION, other_version};
+use super::sequence::Side;
+use crate::api::Engine;
+use crate::api::handle::Handle;
+use crate::api::lineage::Lineage;
+use crate::api::listen::HandedOver;
+use crate::api::start::{self, StandingBy};
+use crate::config::Config;
+use crate::handover::{Blob, State};
+use crate::limits::HANDOVER_READY;
+use crate::shard::StandbyOrder;
+use crate::types::StartError;
+
+/// A process that takes the connections of another one over.
+#[derive(Debug)]
+pub struct Successor {
+    conversation: Conversation,
+    services: Vec<String>,
+    lineage: Lineage,
+    blobs: Vec<Blob>,
+    listeners: Vec<HandedOver>,
+    sockets: Vec<OwnedFd>,
+}
+
+/// Why this process does not take over. The other one serves on, unless it has ended.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTakenOver {
+    /// This one cannot start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Of the hand-over.
+    #[error("nothing is taken over: {0}")]
+    Refused(String),
+}
+
+/// A process that has read the state of all connections, and touched none. Dropped, it leaves them
+/// to the other one, and its engine ends.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Of the engine that stands by. Without orders its shards end.
+    orders: Vec<Sender<StandbyOrder>>,
+    handle: Arc<Handle>,
+    conversation: Conversation,
+    blobs: Vec<Blob>,
+    /// Slots of each ring that were filled at most.
+    used: Vec<u32>,
+}
+
+impl Successor {
+    /// Begins to take over from the process that listens where `socket` is connected to.
+    ///
+    /// # Errors
+    /// [`NotTakenOver`].
+    pub fn begin(socket: UnixStream) -> Result<Successor, NotTakenOver> {
+        let begun = Conversation::begin(socket, Side::Successor, Words::default());
+        let begun = begun.map_err(|error| refused(format!("the socket fails: {error}")))?;
+        let (mut conversation, base) = begun?;
+        if base.version != VERSION {
+            return Err(conversation.failed(&other_version(base.version)).into());
+        }
+        let read = State::decode(&base.body).map_err(|error| error.to_string());
+        let read = read.and_then(|State { engine, mut blobs, .. }| {
+            let listed = luggage::take_listeners(&mut blobs).ok_or("its listeners are missing")?;
+            if listed.len() > base.descriptors.len() {
+                return Err("listening sockets are missing".to_owned());
+            }
+            Ok((Lineage::of(&engine), engine.services, blobs, listed))
+        });
+        let (lineage, services, blobs, listed) = match read {
+            Ok(read) => read,
+            Err(why) => return Err(conversation.failed(&why).into()),
+        };
+        let mut sockets = base.descriptors;
+        let rest = sockets.split_off(listed.len());
+        let listeners = listed.into_iter().zip(sockets.into_iter().map(TcpListener::from));
+        let listeners = listeners.collect();
+        Ok(Successor { conversation, services, lineage, blobs, listeners, sockets: rest })
+    }
+
+    /// What the program around the other engine sent ahead.
+    pub fn blobs(&self) -> &[Blob] {
+        &self.blobs
+    }
+
+    /// The sockets that it sent, in its order; once.
+    pub fn take_sockets(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.sockets)
+    }
+
+    /// Tells the other process why this one does not take over.
+    pub fn refuse(mut self, why: &str) -> NotTakenOver {
+        self.conversation.failed(why).into()
+    }
+
+    /// Starts an engine with the listening sockets of the other one, and reads the state of all
+    /// connections. The engine does nothing before [`Prepared::serve`]. Blocks this thread for as
+    /// long as that takes.
+    ///
+    /// # Errors
+    /// [`NotTakenOver`]: this process cannot start with `config`, it has other services, or the
+    /// other one serves on.
+    pub fn prepare(self, config: Config) -> Result<(Engine, Prepared), NotTakenOver> {
+        let Successor { mut conversation, services, lineage, listeners, .. } = self;
+        let ours: Vec<_> = config.services.iter().map(|service| service.name.clone()).collect();
+        if ours != services {
+            let why =
+                format!("the new process has the services {ours:?}, the old one {services:?}");
+            return Err(conversation.failed(&why).into());
+        }
+        let standing_by = start::stand_by(config, lineage, listeners).map_err(|error| {
+            conversation.failed(&format!("the new process cannot start: {error}"));
+            error
+        })?;
+        let StandingBy { orders, rings, engine } = standing_by;
+        // Where Yama restricts tracing, the other process may reach the rings only if it is named.
+        // Without Yama this fails, and nothing is needed.
+        if let Some(process) = Pid::from_raw(conversation.peer().id().cast_signed()) {
+            let _ = set_ptracer(PTracer::ProcessID(process));
+        }
+        let rings = luggage::rings(&rings);
+        let state = conversation.done(Words { body: &rings, descriptors: &[] })?;
+        match import(&state.body, &orders) {
+            Ok((blobs, used)) => {
+                let handle = Arc::clone(&engine.topology.handle);
+                Ok((engine, Prepared { orders, handle, conversation, blobs, used }))
+            }
+            Err(why) => {
+                drop(orders);
+                Err(conversation.failed(&why).into())
+            }
+        }
+    }
+}
+
+impl Prepared {
+    /// What the program around the other engine added to the state.
+    pub fn blobs(&self) -> &[Blob] {
+        &self.blobs
+    }
+
+    /// Tells the other process why this one does not take over.
+    pub fn refuse(mut self, why: &str) -> NotTakenOver {
+        self.conversation.failed(why).into()
+    }
+
+    /// Takes over, if the other process agrees, or has ended: the engine serves. Blocks this thread
+    /// until then.
+    ///
+    /// # Errors
+    /// [`NotTakenOver`]: the engine ends.
+    pub fn serve(self) -> Result<(), NotTakenOver> {
+        let Prepared { orders, handle, mut conversation, used, .. } = self;
+        match conversation.done(Words::default()) {
+            Err(End { serves: true, .. }) => {
+                // Before the shards: one that ends from here on aborts the process.
+                handle.stage.serve();
+                for (orders, used) in orders.iter().zip(used) {
+                    let _ = orders.send(StandbyOrder::Serve { used });
+                }
+                Ok(())
+            }
+            Err(end) => Err(end.into()),
+            Ok(_) => unreachable!("the successor has no work behind the state"),
+        }
+    }
+}
+
+/// Has each shard make a broker of its part of the state.
+fn import(state: &[u8], orders: &[Sender<StandbyOrder>]) -> Result<(Vec<Blob>, Vec<u32>), String> {
+    let mut state = State::decode(state).map_err(|error| error.to_string())?;
+    let mut blobs = std::mem::take(&mut state.blobs);
+    let used = luggage::take_slots(&mut blobs).filter(|used| used.len() == orders.len());
+    let used = used.ok_or("the number of filled slots is missing")?;
+    let parts = state.divide(orders.len()).map_err(|error| error.to_string())?;
+    let until = Instant::now() + HANDOVER_READY;
+    let import = |(orders, part): (&Sender<StandbyOrder>, _)| {
+        let (reply, answer) = oneshot::channel();
+        // A shard that has ended has aborted the process.
+        let _ = orders.send(StandbyOrder::Import { part: Box::new(part), reply });
+        answer
+    };
+    let answers: Vec<_> = orders.iter().zip(parts).map(import).collect();
+    for answer in answers {
+        let late = |_| "a shard of the new process does not read its part in time".to_owned();
+        answer.recv_deadline(until).map_err(late)??;
+    }
+    Ok((blobs, used))
+}
+
+fn refused(why: String) -> NotTakenOver {
+    NotTakenOver::Refused(why)
+}
+
+impl From<End> for NotTakenOver {
+    fn from(end: End) -> NotTakenOver {
+        refused(end.to_string())
+    }
+}

@@ -1,0 +1,240 @@
+//! A shard's part in handing all its connections to another process (docs/HANDOVER.md).
+//!
+//! The control plane orders the steps, of all shards together: [`HandoverOrder`]. Until the state
+//! is written down the shard delivers as always; then its thread stands still until it is told
+//! whether the other process has taken over. `standby` beside this is the other process's part.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::EventLoop;
+use crate::handover::{Sent, ShardState, Socket};
+use crate::limits::HANDOVER_PER_TURN;
+use crate::shard::delivery_ring::RemoteRing;
+use crate::shard::handover_order::{HandoverOrder, Place, Verdict};
+use crate::types::ConnectionKey;
+
+/// How far a shard is.
+pub(in crate::shard) struct Handover {
+    /// Those that go over.
+    travellers: Vec<ConnectionKey>,
+    /// Their places, in the same order, once they are known.
+    places: Vec<Place>,
+    rings: Arc<[RemoteRing]>,
+    /// Travellers whose sockets are being copied, or which are forgotten here.
+    done: usize,
+    /// Those of which something is still armed.
+    ending: Vec<ConnectionKey>,
+    stage: Stage,
+    /// Something was handled since the shard was asked last whether it is at rest.
+    is_touched: bool,
+    /// It was asked whether it is at rest, and accepts no publication.
+    is_at_end: bool,
+}
+
+enum Stage {
+    Holding,
+    Stopping(oneshot::Sender<Result<(), i32>>),
+    Stopped,
+    /// Asked whether it is at rest: answered at the end of the iteration.
+    Resting(oneshot::Sender<bool>),
+    /// To be written down at the end of the iteration.
+    Exporting(oneshot::Sender<ShardState>, oneshot::Receiver<Verdict>),
+    /// The other process has what went over.
+    HandedOver,
+}
+
+impl EventLoop {
+    pub(super) fn handle_handover(&mut self, order: HandoverOrder) {
+        match order {
+            // Each reply fails if the hand-over was given up.
+            HandoverOrder::Listeners { reply } => {
+                let _ = reply.send(self.listeners.duplicates());
+            }
+            HandoverOrder::Hold { reply } => {
+                let handover = Handover::new(self.travellers());
+                let _ = reply.send(handover.travellers.len());
+                self.handshakes.hold(true);
+                self.handover = Some(handover);
+            }
+            HandoverOrder::Stop { rings, places, reply } => {
+                self.slots.halt();
+                let Some(handover) = &mut self.handover else { return };
+                let stays = |key: &ConnectionKey| handover.place_of(*key).is_none();
+                let others: Vec<_> = self.slots.unclosed().filter(stays).collect();
+                others.into_iter().for_each(|key| self.slots.stop_receiving(key));
+                (handover.rings, handover.places) = (rings, places);
+                handover.stage = Stage::Stopping(reply);
+            }
+            HandoverOrder::Rest { reply } => {
+                self.hub.freeze(true);
+                self.set_stage(Stage::Resting(reply));
+                self.handover.iter_mut().for_each(|handover| handover.is_at_end = true);
+            }
+            HandoverOrder::Export { reply, verdict } => {
+                self.set_stage(Stage::Exporting(reply, verdict));
+            }
+            HandoverOrder::Resume => self.resume(),
+        }
+    }
+
+    fn set_stage(&mut self, stage: Stage) {
+        // Without a hand-over the order's sender gets no answer.
+        if let Some(handover) = &mut self.handover {
+            handover.stage = stage;
+        }
+    }
+
+    /// The connections that may go over, by index. The broker keeps the engine's own.
+    fn travellers(&self) -> Vec<ConnectionKey> {
+        let delivery = &self.slots.delivery;
+        self.slots.unclosed().filter(|key| delivery.may_travel(key.index)).collect()
+    }
+
+    /// Whether the broker's time stands still: deadlines are met where the connections are then.
+    pub(super) fn is_handing_over(&self) -> bool {
+        let stage = self.handover.as_ref().map(|handover| &handover.stage);
+        !matches!(stage, None | Some(Stage::HandedOver))
+    }
+
+    /// Whether publishers must try again: at the other process, or here where that does not serve.
+    pub(super) fn refuses_publications(&self) -> bool {
+        self.handover.as_ref().is_some_and(|handover| handover.is_at_end)
+    }
+
+    /// Something was handled, which may have to be answered elsewhere.
+    pub(super) fn touch_handover(&mut self) {
+        if let Some(handover) = &mut self.handover {
+            handover.is_touched = true;
+        }
+    }
+
+    /// Goes on with what takes several iterations. Returns whether some is left.
+    pub(super) fn advance_handover(&mut self) -> bool {
+        let Some(handover) = &mut self.handover else { return false };
+        match handover.stage {
+            Stage::Stopping(_) if handover.done < handover.travellers.len() => {
+                for place in handover.next_some() {
+                    let (key, to) = (handover.travellers[place], handover.places[place]);
+                    self.slots.copy(key, &handover.rings[to.shard.index()], to.slot);
+                    self.slots.stop_receiving(key);
+                }
+                true
+            }
+            Stage::Stopping(_) => {
+                if self.slots.have_stopped()
+                    && let Stage::Stopping(reply) =
+                        std::mem::replace(&mut handover.stage, Stage::Stopped)
+                {
+                    let _ = reply.send(self.slots.copy_fault().map_or(Ok(()), Err));
+                }
+                false
+            }
+            Stage::HandedOver => {
+                for place in handover.next_some() {
+                    let key = handover.travellers[place];
+                    // What is armed on it ends first (invariant 12).
+                    if self.slots.close(key) {
+                        self.hub.abandon(key);
+                    } else {
+                        handover.ending.push(key);
+                    }
+                }
+                let (slots, hub) = (&self.slots, &mut self.hub);
+                handover.ending.retain(|key| {
+                    let has_closed = slots.have_closed(*key);
+                    if has_closed {
+                        hub.abandon(*key);
+                    }
+                    !has_closed
+                });
+                handover.done < handover.travellers.len()
+            }
+            Stage::Holding | Stage::Stopped | Stage::Resting(_) | Stage::Exporting(..) => false,
+        }
+    }
+
+    /// Answers what is answered at the end of an iteration, of which `more` is left to do.
+    pub(super) fn finish_handover_turn(&mut self, more: bool) {
+        let Some(handover) = &mut self.handover else { return };
+        match std::mem::replace(&mut handover.stage, Stage::Stopped) {
+            Stage::Resting(reply) => {
+                let was_touched = std::mem::take(&mut handover.is_touched);
+                let has_input = self.pending_publish.is_some() || !self.parts.peers.is_empty();
+                let _ =
+                    reply.send(!(more || was_touched || has_input) && self.hub.may_be_exported());
+            }
+            Stage::Exporting(reply, verdict) => self.export(reply, verdict),
+            stage => handover.stage = stage,
+        }
+    }
+
+    /// Writes the state down, and waits for the verdict: nothing else happens on this thread.
+    fn export(&mut self, reply: oneshot::Sender<ShardState>, verdict: oneshot::Receiver<Verdict>) {
+        let Some(handover) = &mut self.handover else { return };
+        let (slots, mut exported) = (&self.slots, Vec::new());
+        let state = self.hub.export(&Sent::default(), |key| {
+            let Place { shard, slot } = handover.place_of(key)?;
+            let receive_ended = slots.receive_ended(key)?;
+            exported.push(key);
+            Some(Socket {
+                shard,
+                slot,
+                tls: slots.delivery.session_bytes(key.index),
+                receive_ended,
+            })
+        });
+        (handover.travellers, handover.done) = (exported, 0);
+        let _ = reply.send(state);
+        // Without a verdict the control plane has given up.
+        match verdict.recv().unwrap_or(Verdict::Resume) {
+            Verdict::Resume => self.resume(),
+            Verdict::HandedOver => {
+                handover.stage = Stage::HandedOver;
+                // Handshakes under way: they are told to come again, and find the other process.
+                self.handshakes.refuse(Instant::now());
+                self.hub.refuse_newcomers();
+                self.hub.freeze(false);
+                self.slots.go_on();
+                self.loop_waker.wake();
+            }
+        }
+    }
+
+    fn resume(&mut self) {
+        self.handover = None;
+        self.hub.freeze(false);
+        self.slots.go_on();
+        self.handshakes.hold(false);
+        self.loop_waker.wake();
+    }
+}
+
+impl Handover {
+    fn new(travellers: Vec<ConnectionKey>) -> Handover {
+        Handover {
+            travellers,
+            places: Vec::new(),
+            rings: Arc::new([]),
+            done: 0,
+            ending: Vec::new(),
+            stage: Stage::Holding,
+            is_touched: true,
+            is_at_end: false,
+        }
+    }
+
+    /// The next ones of the travellers, as many as an iteration may take.
+    fn next_some(&mut self) -> std::ops::Range<usize> {
+        let start = self.done;
+        self.done = self.travellers.len().min(start + HANDOVER_PER_TURN);
+        start..self.done
+    }
+
+    /// Where a connection goes, if it does and that is known.
+    fn place_of(&self, key: ConnectionKey) -> Option<Place> {
+        let found = self.travellers.binary_search_by_key(&key.index, |traveller| traveller.index);
+        let place = found.ok().filter(|place| self.travellers[*place] == key)?;
+        self.places.get(place).copied()
+    }
+}

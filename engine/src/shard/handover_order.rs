@@ -1,0 +1,42 @@
+//! What the control plane orders of all shards together, to hand their connections to another
+//! process.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use super::delivery_ring::RemoteRing;
+use crate::handover::ShardState;
+use crate::types::{ServiceId, ShardId};
+
+/// A step of a hand-over.
+pub(crate) enum HandoverOrder {
+    /// Answer with duplicates of the sockets that the shard accepts from.
+    Listeners { reply: oneshot::Sender<Vec<(ServiceId, TcpListener)>> },
+    /// Accept and admit no connection from now on. Answers how many may go over.
+    Hold { reply: oneshot::Sender<usize> },
+    /// Copy the sockets to these places, one for each connection, and stop receiving. Answers once
+    /// both are done, with the error number of a copy that failed.
+    Stop { rings: Arc<[RemoteRing]>, places: Vec<Place>, reply: oneshot::Sender<Result<(), i32>> },
+    /// Answers whether the shard is at rest, and was since it was asked before.
+    Rest { reply: oneshot::Sender<bool> },
+    /// Answers with the state, and stands still until the verdict is there.
+    Export { reply: oneshot::Sender<ShardState>, verdict: oneshot::Receiver<Verdict> },
+    /// Serve on.
+    Resume,
+}
+
+/// What becomes of a shard that has written its state down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It serves on.
+    Resume,
+    /// The other process serves what went over.
+    HandedOver,
+}
+
+/// A slot of one of the other process's rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub shard: ShardId,
+    pub slot: u32,
+}

@@ -1,0 +1,86 @@
+//! The moment at which a server begins to serve, from a start or from another server, and may be
+//! taken over itself.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use uringcast_engine::{HandedOver, Predecessor, Prepared};
+
+use super::RunError;
+use crate::handover::{HttpSockets, Offer, SocketFile, TakeOverError, start_if_replaced, unpack};
+use crate::http::Control;
+use crate::settings::Settings;
+
+/// What a successor is offered.
+pub(super) struct Succession<'a> {
+    settings: &'a Settings,
+    engine: Predecessor,
+    control: &'a Arc<Control>,
+    http: HttpSockets,
+}
+
+/// Where a successor may take over, which is told of; without `handover_socket` nowhere.
+pub(super) struct Taken {
+    is_taken: Option<oneshot::Receiver<HandedOver>>,
+    file: Option<SocketFile>,
+}
+
+impl<'a> Succession<'a> {
+    pub(super) fn new(
+        settings: &'a Settings,
+        engine: Predecessor,
+        control: &'a Arc<Control>,
+        http: HttpSockets,
+    ) -> Succession<'a> {
+        Succession { settings, engine, control, http }
+    }
+
+    /// Takes over, if there is somebody to take over from; then waits for a successor.
+    ///
+    /// # Errors
+    /// [`RunError`]. Once this server has taken over there is none.
+    pub(super) fn begin(self, prepared: Option<Prepared>) -> Result<Taken, RunError> {
+        let none = Taken { is_taken: None, file: None };
+        let Some(prepared) = prepared else { return self.wait(false) };
+        if let Err(why) = unpack(prepared.blobs(), self.control) {
+            return Err(TakeOverError::from(prepared.refuse(&why)).into());
+        }
+        prepared.serve().map_err(TakeOverError::from)?;
+        tracing::info!("taken over from the server before");
+        // It serves: no fault may end it any more.
+        Ok(self.wait(true).unwrap_or_else(|error| {
+            tracing::error!("no server can take over from this one: {error}");
+            none
+        }))
+    }
+
+    fn wait(self, replaces: bool) -> Result<Taken, RunError> {
+        let Succession { settings, engine, control, http } = self;
+        let Some(path) = &settings.handover_socket else {
+            return Ok(Taken { is_taken: None, file: None });
+        };
+        let (listener, file) = SocketFile::bind(path, replaces, settings)?;
+        let offer = Offer { listener, engine, control: Arc::clone(control), http };
+        Ok(Taken { is_taken: Some(offer.start()?), file: Some(file) })
+    }
+}
+
+impl Taken {
+    /// Has the program take over that was put in the place of this one, if there is one. Returns
+    /// whether it was started.
+    pub(super) fn starts_successor(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| start_if_replaced(file.path()))
+    }
+
+    /// Waits until a successor has taken over.
+    pub(super) async fn wait(&mut self) -> HandedOver {
+        match &mut self.is_taken {
+            // Its thread does not end before.
+            Some(taken) => match taken.await {
+                Ok(handed_over) => handed_over,
+                Err(_) => std::future::pending().await,
+            },
+            None => std::future::pending().await,
+        }
+    }
+}
