@@ -123,6 +123,10 @@ impl<'a> Publisher<'a> {
                 let published = Some(self.published);
                 Ok(Box::new(Batch { published, ..Batch::default() }))
             }
+            Err(error) if !shared.started() => {
+                let endpoint = self.config.control.as_ref().unwrap_or(&self.config.endpoint);
+                Err(error.explain(&self.config.given, endpoint))
+            }
             Err(error) => {
                 let url = &self.config.endpoint.url;
                 Err(OperatorError(format!("a publisher to {url} ended early: {error}")))

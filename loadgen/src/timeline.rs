@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::phase::Phase;
 
+const SECOND: u64 = 1_000_000_000;
 /// The most slices of time that a run is reported in.
 const MAX_SLICES: u64 = 3_600;
 
@@ -14,6 +15,7 @@ pub(crate) struct Timeline {
     /// Of each phase: when it begins, in nanoseconds, and how many messages are due before.
     begins: Vec<(u64, f64)>,
     length: u64,
+    slice_length: u64,
 }
 
 impl Timeline {
@@ -26,7 +28,10 @@ impl Timeline {
             begin
         });
         let begins = begins.collect();
-        Self { phases, begins, length: at.as_nanos() as u64 }
+        let length = at.as_nanos() as u64;
+        // A second, or more for a long run.
+        let slice_length = SECOND * length.div_ceil(SECOND * MAX_SLICES).max(1);
+        Self { phases, begins, length, slice_length }
     }
 
     pub(crate) fn phases(&self) -> &[Phase] {
@@ -59,19 +64,18 @@ impl Timeline {
         (at < begin + phase.length.as_nanos() as u64).then_some(at)
     }
 
-    /// The length of a slice: a second, or more for a long run.
+    /// The length of a slice, in nanoseconds.
     pub(crate) fn slice_length(&self) -> u64 {
-        const SECOND: u64 = 1_000_000_000;
-        SECOND * self.length.div_ceil(SECOND * MAX_SLICES).max(1)
+        self.slice_length
     }
 
     /// The slice of what was intended `at` nanoseconds from the start.
     pub(crate) fn slice_at(&self, at: u64) -> usize {
-        (at / self.slice_length()) as usize
+        (at / self.slice_length) as usize
     }
 
     pub(crate) fn slices(&self) -> usize {
-        self.length.div_ceil(self.slice_length()) as usize
+        self.length.div_ceil(self.slice_length) as usize
     }
 }
 

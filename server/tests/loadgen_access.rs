@@ -74,6 +74,11 @@ fn the_control_port_and_its_services_are_explained() {
     let (url, http) = (url(&server), ["--publish=http", &control]);
     let with = |more: &[&'static str]| [&http[..], more].concat();
     loadgen.passes(&url, &with(&["--api-key=a-key-of-the-test", "--service=one"]));
+    // Reports are shown to others.
+    let output =
+        loadgen.run(&url, &with(&["--api-key=a-key-of-the-test", "--service=one", "--json"]));
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(report.contains("\"runs\"") && !report.contains("a-key-of"), "{report}");
     loadgen.refuses(&url, &with(&["--service=one"]), "give the server's key with --api-key");
     let stranger = with(&["--api-key=another", "--service=one"]);
     loadgen.refuses(&url, &stranger, "does not know this --api-key");

@@ -7,6 +7,7 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::Value;
 use support::{Server, tools};
 
 const FREE: &str = "--shards=2 --anonymous-publish --message-rate 0 --max-connections 500";
@@ -54,4 +55,25 @@ fn compressed_messages_are_inflated_and_checked() {
         let url = format!("ws://{}", server.clients[0]);
         passes(&loadgen, &url, &["--compression", "--payload=2000", "--assert=inflating.max>0ns"]);
     }
+}
+
+/// Memory of loadgen itself that came with its connections: what thousands more of them take, each.
+#[test]
+fn a_connection_of_loadgen_takes_2_kib_at_most() {
+    const TEST: &str = "a_connection_of_loadgen_takes_2_kib_at_most";
+    let Some(loadgen) = tools::built(TEST, "loadgen") else { return };
+    let server = Server::start("--shards=1 --max-connections 5000");
+    let url = format!("ws://{}", server.clients[0]);
+    let resident = |connections: &str| {
+        let output = Command::new(&loadgen)
+            .args(["--url", &url, "--scenario=idle", "--duration=0.5", "--threads=1", "--json"])
+            .args(["--quiet", connections])
+            .output()
+            .expect("loadgen runs");
+        assert!(output.status.success(), "{output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        report["runs"][0]["own_memory"]["after"].as_f64().expect("known")
+    };
+    let each = (resident("--connections=4000") - resident("--connections=1000")) / 3_000.0;
+    assert!(each > 0.0 && each <= 2_048.0, "{each} bytes a connection");
 }
