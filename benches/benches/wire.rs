@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use uringcast_benches::client::client_text;
 use uringcast_benches::publication;
-use uringcast_engine::wire::deflate::Inflater;
+use uringcast_engine::wire::deflate::{Deflater, Inflater};
 use uringcast_engine::wire::encoder::{Encoder, Stamp};
 use uringcast_engine::wire::envelope::Inbound;
 use uringcast_engine::wire::frame::{self, Opcode, Reader};
@@ -90,6 +90,38 @@ fn decode(c: &mut Criterion) {
     }
 }
 
+/// A compressed message of a client; the last one inflates beyond its limit.
+fn inflate(c: &mut Criterion) {
+    let mut group = c.benchmark_group("inflate a client's message");
+    let words = ["order", "accepted", "quantity", "price", "venue", "limit", "side", "cancelled"];
+    let mut dice = fastrand::Rng::with_seed(7);
+    let mut text = |bytes: usize| {
+        let mut text = String::new();
+        while text.len() < bytes {
+            text += &format!("\"{}\":{},", dice.choice(words).unwrap_or_default(), dice.u16(..));
+        }
+        text.truncate(bytes);
+        text.into_bytes()
+    };
+    let mut of = |name: String, plain: Vec<u8>, limit: usize| {
+        let mut payload = Vec::new();
+        Deflater::once().deflate_once(&plain, &mut payload);
+        group.throughput(Throughput::Bytes(payload.len() as u64));
+        let name = format!("{name} of {} bytes", payload.len());
+        group.bench_function(BenchmarkId::from_parameter(name), |b| {
+            let mut inflater = Inflater::default();
+            b.iter(|| {
+                let inflated = inflater.inflate(black_box(&payload), limit);
+                black_box(inflated.is_ok())
+            });
+        });
+    };
+    for bytes in [300, 1_300, 16_384] {
+        of(format!("{bytes} bytes"), text(bytes), 1 << 20);
+    }
+    of("1 MiB, stopped at 64 KiB,".into(), vec![b'a'; 1 << 20], 64 << 10);
+}
+
 fn understand(c: &mut Criterion) {
     let text = r#"{"id":"5f0e","type":"request","event":"publish",
         "data":{"channel":"bench:0","event":"bench","data":{"a":[1,2,3],"b":"text"}}}"#;
@@ -101,5 +133,5 @@ fn understand(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, encode_frame, encode, decode, understand, answer, let_in);
+criterion_group!(benches, encode_frame, encode, decode, inflate, understand, answer, let_in);
 criterion_main!(benches);

@@ -11,7 +11,7 @@ use uringcast_engine::telemetry::{
     Close, ConnectionError, Count, Gauge, MessageError, MessageType, Recorder,
 };
 use uringcast_engine::{
-    ChannelName, CloseCodes, ConnectionKey, ServiceId, ShardId, WebSocketMetrics,
+    ChannelName, CloseCodes, ConnectionKey, ServiceId, ShardId, Transport, WebSocketMetrics,
 };
 
 /// Allocations of one publish and its whole sweep, once buffers have their size.
@@ -50,7 +50,7 @@ fn the_recorder_s_verbs_allocate_nothing_once_each_was_used() {
     let spare = recorder.swap(None);
     let verbs = |recorder: &mut Recorder| {
         recorder.broadcast_accepted(class);
-        recorder.delivered(class, 80_000, 256, 128);
+        recorder.delivered(class, Transport::WebSocket, 80_000, 256, 128);
         recorder.wrote(class, 256);
         recorder.broadcast_done(class, 90_000);
         recorder.received(ServiceId(0), MessageType::Ping, 5_000);

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::tools::{python, root};
+use support::tools::{python, root, typedoc};
 use uringcast_server::args;
 use uringcast_server::presets;
 use uringcast_server::settings::TABLE;
@@ -79,7 +79,8 @@ fn links_between_documents_lead_somewhere() {
 #[test]
 fn the_documents_build_as_a_site_with_search() {
     const TEST: &str = "the_documents_build_as_a_site_with_search";
-    if python(TEST, "mkdocs").is_none() {
+    let tools = [python(TEST, "mkdocs"), python(TEST, "pdoc"), typedoc(TEST)];
+    if tools.iter().any(Option::is_none) {
         return;
     }
     let dir = tempfile::tempdir().expect("a directory");
@@ -91,6 +92,14 @@ fn the_documents_build_as_a_site_with_search() {
     }
     let index = fs::read_to_string(dir.path().join("search/search_index.json")).expect("an index");
     assert!(index.contains("docs/TUTORIAL/#miss-nothing"), "the tutorial cannot be found");
+    for (page, texts) in [
+        ("api/javascript/classes/uringcast.Client.html", ["bufferedAmount", "subscribe"]),
+        ("api/javascript/interfaces/uringcast.Options.html", ["getToken", "transport"]),
+        ("api/python/uringcast.html", ["get_token", "on_gap"]),
+    ] {
+        let page = fs::read_to_string(dir.path().join(page)).expect(page);
+        assert!(texts.iter().all(|text| page.contains(text)), "{texts:?} are not described");
+    }
 }
 
 /// Flags of the server and of its commands.

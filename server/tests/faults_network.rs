@@ -148,7 +148,7 @@ fn a_subscriber_with_a_narrow_link_gets_what_it_can_and_delays_nobody() {
 /// `uringcast-server sub`, and its lines.
 fn subscriber(server: &Server, more: &[&str]) -> (Process, BufReader<impl Read + use<>>) {
     let mut command = Command::new(PROGRAM);
-    command.args(["sub", "--raw"]).args(more);
+    command.arg("sub").args(more);
     command.arg(format!("ws://{}", server.clients[0])).arg("news").stdin(Stdio::null());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap());
@@ -165,7 +165,7 @@ fn subscriber(server: &Server, more: &[&str]) -> (Process, BufReader<impl Read +
 fn a_stopped_subscriber_goes_on_where_it_was_and_delays_nobody() {
     const ALL: usize = 1_000;
     let server = Server::start("--log-bytes=64MiB --log-frames=10000 --shards=1");
-    let (stopped, lines) = subscriber(&server, &["--count", &ALL.to_string()]);
+    let (stopped, lines) = subscriber(&server, &["--raw", "--count", &ALL.to_string()]);
     let mut good = beside(&server);
     signal(&stopped.0, Signal::STOP);
     for n in 0..ALL {
@@ -190,6 +190,76 @@ fn a_subscriber_that_stays_stopped_is_given_up_and_delays_nobody() {
     signal(&stopped.0, Signal::STOP);
     overrun(&server, &mut good, 1.0);
     until("its end", || (server.metric(ACTIVE, "") == 1.0).then_some(()));
+}
+
+/// Stops a subscriber in a class until it is passed over, and lets it go on. Returns what it is told
+/// then, in order and with nothing left out: the numbers of messages, the reasons of gaps, and the
+/// last position.
+fn passed_over(class: &str) -> (Vec<u64>, Vec<String>, u64) {
+    const KEYS: u64 = 3;
+    let class = format!("news {class}, log-bytes=64MiB, log-frames=10000");
+    let server = Server::start_in("--shards=1", &[("URINGCAST_CLASS", &*class)]);
+    let (stopped, lines) = subscriber(&server, &[]);
+    let mut good = beside(&server);
+    signal(&stopped.0, Signal::STOP);
+    let pad = "x".repeat(LARGE);
+    let mut publish = |n: u64| {
+        let key = n % KEYS;
+        let data = json!({"pad": pad}).to_string();
+        let path = format!("/v1/publish/raw?channel=news&event=e&key={key}");
+        let answer = support::http::post(server.control, &path, &data);
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        all(&mut good, n..=n);
+    };
+    let mut head = 0;
+    until("the subscriber to be passed over", || {
+        for _ in 0..50 {
+            head += 1;
+            publish(head);
+        }
+        let answer = support::http::get(server.control, "/v1/connections?behind=0").body;
+        answer.contains("\"skipping\"").then_some(())
+    });
+    signal(&stopped.0, Signal::CONT);
+    let (mut next, mut messages, mut gaps) = (1, Vec::new(), Vec::new());
+    for line in lines.lines() {
+        let message: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        if message["event"] == "gap" {
+            let gap = &message["data"];
+            assert_eq!(gap["from_seq"], next, "{gap}");
+            next = gap["to_seq"].as_u64().unwrap() + 1;
+            gaps.push(gap["reason"].as_str().unwrap().to_owned());
+        } else {
+            assert_eq!(message["seq"], next, "lost, repeated or out of order");
+            messages.push(next);
+            next += 1;
+        }
+        if next > head {
+            break;
+        }
+    }
+    until("it to be live", || {
+        let answer = support::http::get(server.control, "/v1/connections?behind=0").body;
+        answer.contains("\"connections\":[]").then_some(())
+    });
+    (messages, gaps, head)
+}
+
+#[test]
+fn a_stopped_subscriber_is_skipped_to_the_head_where_its_class_says_so() {
+    let (messages, gaps, head) = passed_over("slow=skip, slow-bytes=256KiB");
+    assert_eq!(gaps, ["slow"], "one gap tells of all");
+    assert!((messages.len() as u64) < head);
+}
+
+#[test]
+fn a_stopped_subscriber_gets_the_newest_of_each_key_where_its_class_says_so() {
+    let (messages, gaps, head) = passed_over("slow=latest, slow-bytes=256KiB");
+    assert!(gaps.iter().all(|reason| reason == "conflated") && !gaps.is_empty(), "{gaps:?}");
+    for newest in head - 2..=head {
+        assert!(messages.contains(&newest), "{newest} is the newest of its key");
+    }
+    assert!((messages.len() as u64) < head);
 }
 
 /// Closes with a reset.

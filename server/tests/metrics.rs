@@ -13,7 +13,8 @@ use uringcast_engine::telemetry::{
     Close, ConnectionError, Count, Gauge, Lag, MessageError, MessageType, Recorder,
 };
 use uringcast_engine::{
-    ChannelName, CloseCodes, Service, ServiceId, ServiceLoad, ShardId, TlsSource, WebSocketMetrics,
+    ChannelName, CloseCodes, Service, ServiceId, ServiceLoad, ShardId, TlsSource, Transport,
+    WebSocketMetrics,
 };
 use uringcast_server::metrics::Metrics;
 
@@ -41,7 +42,7 @@ fn busy() -> Metrics {
         for class in ["workflow:1", "pool:7", "a\"b\\c:1"] {
             let class = recorder.class_of(&ChannelName::parse(class).unwrap());
             recorder.broadcast_accepted(class);
-            recorder.delivered(class, 80_000, 10, 128);
+            recorder.delivered(class, Transport::WebSocket, 80_000, 10, 128);
             recorder.broadcast_done(class, 3 * MS);
         }
         recorder.connected(ONE);
@@ -61,7 +62,7 @@ fn busy() -> Metrics {
         recorder.lagging([1, 2, 0, 0, 0]);
         recorder.used_cpu(1_500 * MS);
         let slow = recorder.class_of(&ChannelName::parse("pool:7").unwrap());
-        recorder.delivered(slow, 7 * MS, 3, 128);
+        recorder.delivered(slow, Transport::WebSocket, 7 * MS, 3, 128);
         metrics.probed(usize::from(shard), Some(Duration::from_millis(2)));
         metrics.probed(usize::from(shard), None);
         metrics.absorb(&recorder.swap(None));
@@ -264,7 +265,7 @@ fn served() -> Metrics {
     for (name, n, ms) in [("workflow:1", 10, 3), ("a\"b\\c:1", 2, 7_000)] {
         let class = recorder.class_of(&ChannelName::parse(name).unwrap());
         recorder.broadcast_accepted(class);
-        recorder.delivered(class, 80_000, n, 128);
+        recorder.delivered(class, Transport::WebSocket, 80_000, n, 128);
         recorder.broadcast_done(class, ms * MS);
     }
     recorder.connection_error(ONE, ConnectionError::SlowConsumer);

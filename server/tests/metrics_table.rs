@@ -157,8 +157,10 @@ fn the_engine_writes_every_count_gauge_and_label() {
     wanted.extend(ConnectionError::ALL.iter().map(|what| format!("ConnectionError::{what:?}")));
     wanted.extend(MessageError::ALL.iter().map(|what| format!("MessageError::{what:?}")));
     // Those of `Recorder`'s own verbs.
-    let by_verb = ["Deliveries", "DeliveryBytes", "CatchUps", "Recoveries", "DeliveryWrites"];
-    let verbs = by_verb.map(|name| format!("Count::{name}"));
+    let by_verb = ["CatchUps", "Recoveries", "DeliveryWrites", "Deliveries", "DeliveryBytes"];
+    let by_events = ["EventDeliveries", "EventDeliveryBytes"];
+    let verbs = by_verb.iter().chain(&by_events).map(|name| format!("Count::{name}"));
+    let verbs: Vec<String> = verbs.collect();
     let word = |text: &str| {
         let end = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric());
         source.match_indices(text).any(|(at, _)| end(&source[at + text.len()..]))

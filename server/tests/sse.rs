@@ -56,6 +56,11 @@ fn a_stream_brings_what_a_websocket_brings() {
             assert_eq!((&message["seq"], &message["data"]["n"]), (&json!(n), &json!(n)));
             assert!(stream.last_id.ends_with(&format!(":a={n}")), "{}", stream.last_id);
         }
+        for transport in ["ws", "sse"] {
+            let label = format!("transport=\"{transport}\"");
+            server.wait_metric("uringcast_deliveries_total", &label, 3.0);
+            assert_eq!(server.settled("uringcast_deliveries_total", &label), 3.0, "{transport}");
+        }
         let one = open_connections(&server).into_iter().find(|one| one["transport"] == "sse");
         assert_eq!(one.expect("it is listed")["subscriptions"], 1);
     }
@@ -112,6 +117,69 @@ fn the_position_may_be_in_the_query_and_a_header_is_newer() {
     let (mut by_header, _) = Stream::resume(&server, &query, &stream.last_id);
     server.publish("a", "{}");
     assert_eq!(of("a", &by_header.up_to("a", 4)), [4]);
+}
+
+#[test]
+fn an_id_may_be_of_its_event_s_channel_alone() {
+    for shards in [1, 2] {
+        let server = Server::start(&format!("--shards {shards}"));
+        let query = "channel=a&channel=b&ids=own";
+        let mut stream = Stream::open(&server, query);
+        let id = |stream: &mut Stream| {
+            let event = stream.event().expect("a message");
+            let id = event.id.expect("an id");
+            (event.data["room"].clone(), id.split_once(':').expect("an epoch").1.to_owned())
+        };
+        publish(&server, &["a", "b"], 2);
+        let mut all: Vec<_> = (0..4).map(|_| id(&mut stream)).collect();
+        all.sort_by_key(|(_, id)| id.clone());
+        let own = [("a", "a=1"), ("a", "a=2"), ("b", "b=1"), ("b", "b=2")];
+        assert_eq!(all, own.map(|(room, id)| (json!(room), id.to_owned())));
+        // A client that keeps the positions names them all.
+        let epoch = stream.last_id.split_once(':').expect("an epoch").0.to_owned();
+        publish(&server, &["a", "b"], 1);
+        let (mut resumed, confirmed) = Stream::resume(&server, query, &format!("{epoch}:a=1,b=2"));
+        assert!(confirmed.iter().all(|one| one["recovered"] == true), "{confirmed:?}");
+        let mut again: Vec<_> = (0..3).map(|_| id(&mut resumed).1).collect();
+        again.sort();
+        assert_eq!(again, ["a=2", "a=3", "b=3"]);
+    }
+}
+
+#[test]
+fn a_stream_may_begin_with_older_messages() {
+    for shards in [1, 2] {
+        let classes = "orders:* slow=latest; closed history=off";
+        let flags = format!("--shards {shards} --log-frames 4");
+        let server = Server::start_in(&flags, &[("URINGCAST_CLASS", classes)]);
+        publish(&server, &["a", "b", "closed"], 3);
+        let mut stream = Stream::open(&server, "channel=a&channel=b&last=2");
+        let mut both = stream.up_to("a", 3);
+        while both.len() < 4 {
+            both.extend(stream.up_to("b", both.len() as u64));
+        }
+        assert_eq!((of("a", &both), of("b", &both)), (vec![2, 3], vec![2, 3]));
+        for key in ["x", "y", "x", "x", "z", "x"] {
+            let path = format!("/v1/publish/raw?channel=orders:1&event=e&key={key}");
+            assert_eq!(http::post(server.control, &path, "{}").status, 202);
+        }
+        let mut newest = Stream::open(&server, "channel=orders:1&replay=latest");
+        let mut keys = Vec::new();
+        while keys.last() != Some(&json!("x")) {
+            let message = newest.message();
+            match message["event"] == "gap" {
+                true => assert_eq!(message["data"]["reason"], "conflated", "{message}"),
+                false => keys.push(message["key"].clone()),
+            }
+        }
+        assert_eq!(keys, ["y", "z", "x"]);
+        let refused = Stream::ask(&server, "channel=closed&last=1", "");
+        assert_eq!(refused.refused().0, 403, "its class has no history");
+        Stream::open(&server, "channel=closed");
+        for query in ["channel=a&last=x", "channel=a&replay=all", "channel=a&ids=all"] {
+            assert_eq!(Stream::ask(&server, query, "").refused().0, 400, "{query}");
+        }
+    }
 }
 
 #[test]

@@ -101,6 +101,38 @@ fn a_page_of_an_allowed_origin_may_read_its_stream_and_no_other() {
 }
 
 #[test]
+fn a_browser_may_ask_before_it_sends_the_token_in_a_header() {
+    let server = server("--auth-enabled true --allowed-origin https://page.example");
+    let ask = |origin: &str, path: &str| {
+        let request = format!(
+            "OPTIONS {path} HTTP/1.1\r\nHost: {}\r\nOrigin: {origin}\r\n\
+             Access-Control-Request-Method: GET\r\n\
+             Access-Control-Request-Headers: authorization\r\n\r\n",
+            server.clients[0]
+        );
+        let stream = std::net::TcpStream::connect(server.clients[0]).expect("connected");
+        Stream::send(stream, &request)
+    };
+    let told = ask("https://page.example", "/v1/sse?channel=a");
+    assert_eq!(told.status(), 204);
+    for (field, value) in [
+        ("Access-Control-Allow-Origin", "https://page.example"),
+        ("Access-Control-Allow-Methods", "GET"),
+        ("Access-Control-Allow-Headers", "Authorization, Last-Event-ID"),
+        ("Access-Control-Allow-Credentials", "true"),
+        ("Access-Control-Max-Age", "600"),
+        ("Vary", "Origin"),
+    ] {
+        assert_eq!(told.header(field), Some(value), "{field}");
+    }
+    let foreign = ask("https://evil.example", "/v1/sse?channel=a");
+    let allowed = foreign.header("Access-Control-Allow-Origin");
+    assert_eq!((foreign.status(), allowed), (403, None));
+    server.wait_metric(ERRORS, "\"origin\"", 1.0);
+    assert_eq!(ask("https://page.example", "/elsewhere").status(), 405);
+}
+
+#[test]
 fn a_stream_over_tls_is_the_same() {
     for version in [&TLS12, &TLS13] {
         let server = Server::start("--auto-cert --shards 2");

@@ -59,7 +59,7 @@ export class Places {
   /** A subscription was confirmed. Returns the gap that it tells of.
    * @param {string} channel
    * @param {Confirmation} told
-   * @param {{last?: number}} asked for without a place
+   * @param {{last?: number, replay?: string}} asked for without a place
    * @returns {Gap | undefined}
    */
   confirm(channel, told, asked = {}) {
@@ -70,10 +70,12 @@ export class Places {
       // What may come before live begins: the last messages, or what the log holds.
       const first = Math.max(0, oldest - 1);
       let from = partial ? first : seq;
-      if (!had && asked.last) from = Math.min(seq, Math.max(first, seq - asked.last));
+      // The newest message of a key may be older than the log.
+      if (!had && asked.replay) from = 0;
+      else if (!had && asked.last) from = Math.min(seq, Math.max(first, seq - asked.last));
       if (had?.epoch === epoch) from = Math.max(from, had.seq);
       // How many of them there are the server knows: up to here no message is missing.
-      const loose = !had && asked.last ? seq : undefined;
+      const loose = !had && (asked.last || asked.replay) ? seq : undefined;
       this.#of.set(channel, { epoch, seq: from, loose });
       return recovered === false && had ? { channel, reason } : undefined;
     }

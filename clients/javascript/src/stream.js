@@ -6,10 +6,15 @@
 const ALIVE = 25_000;
 /** Close codes for refusals of the request. @type {Record<number, number>} */
 const CODES = { 401: 4001, 403: 4002, 404: 4007, 503: 1013 };
+/** Error codes for refusals of its channels. @type {Record<number, string>} */
+const ERRORS = { 403: "FORBIDDEN", 507: "LIMIT_EXCEEDED" };
 
 /**
  * @typedef {import("./places.js").Position} Position
- * @typedef {{id: string, isList: boolean, channels: string[], told: Record<string, any>}} Asked
+ * How channels without a place begin: a parameter of the request.
+ * @typedef {["last" | "replay", string] | undefined} Beginning
+ * @typedef {{id: string, isList: boolean, channels: string[], since: any, from: Beginning,
+ *   isSent: boolean, told: Record<string, any>}} Asked
  */
 
 /** What the client uses of a WebSocket. */
@@ -68,14 +73,29 @@ export class StreamSocket {
   }
 
   /** @param {string} id @param {any} data */
-  #subscribe(id, { channel, channels, since }) {
-    const isList = Boolean(channels);
-    const names = channels ?? [channel];
-    for (const name of names) {
-      this.#channels.set(name, (isList ? since?.[name] : since) ?? this.#channels.get(name));
+  #subscribe(id, { channel, channels, since, last, replay, state, presence }) {
+    if (state || presence) {
+      return this.#refuse(id, "UNSUPPORTED", "state and presence need a WebSocket");
     }
-    this.#asked.push({ id, isList, channels: names, told: {} });
+    /** @type {Beginning} */
+    const from = replay ? ["replay", replay] : last && ["last", String(last)];
+    const asked = { id, since, from, isSent: false, told: {} };
+    this.#asked.push({ ...asked, isList: Boolean(channels), channels: channels ?? [channel] });
     this.#renew();
+  }
+
+  /** Takes up those of one beginning, which a request has one of. Returns that. */
+  #take() {
+    const [first] = this.#asked;
+    for (const one of this.#asked.filter(({ from }) => String(from) === String(first.from))) {
+      if (one.isSent) continue;
+      one.isSent = true;
+      for (const name of one.channels) {
+        const since = one.isList ? one.since?.[name] : one.since;
+        this.#channels.set(name, since ?? this.#channels.get(name));
+      }
+    }
+    return first?.from;
   }
 
   /** Opens the stream anew, once for all that is asked in one go. */
@@ -85,24 +105,27 @@ export class StreamSocket {
     queueMicrotask(() => {
       this.#isDue = false;
       this.#controller.abort();
+      const from = this.#take();
       if (!this.#channels.size || this.#isOver) return;
       this.#controller = new AbortController();
       const { signal } = this.#controller;
-      this.#read(signal).catch(({ message }) => signal.aborted || this.#over(1006, message));
+      this.#read(signal, from).catch(({ message }) => signal.aborted || this.#over(1006, message));
     });
   }
 
-  /** @param {AbortSignal} signal */
-  async #read(signal) {
+  /** @param {AbortSignal} signal @param {Beginning} from */
+  async #read(signal, from) {
     const url = new URL(this.#url);
+    // What each event's channel has is enough: the others' places are kept here.
+    url.searchParams.set("ids", "own");
     for (const name of this.#channels.keys()) url.searchParams.append("channel", name);
-    // In the query: a header of another origin's page would have to be permitted first.
-    if (this.#token) url.searchParams.set("token", this.#token);
+    if (from) url.searchParams.set(...from);
     const places = [...this.#channels].flatMap(([name, at]) =>
       at ? `${at.epoch}:${encodeURIComponent(name)}=${at.seq}` : [],
     );
     if (places.length) url.searchParams.set("last_event_id", places.join(";"));
-    const headers = { accept: "text/event-stream" };
+    const headers = new Headers({ accept: "text/event-stream" });
+    if (this.#token) headers.set("authorization", `Bearer ${this.#token}`);
     const answer = await fetch(url, { signal, headers, cache: "no-store" });
     if (!answer.ok || !answer.body) return this.#refused(answer);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -124,22 +147,27 @@ export class StreamSocket {
       text.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
     const data = of("data");
     this.#moved(of("id"));
-    if (!data) return;
+    if (!data) return this.#settle();
     const message = JSON.parse(data);
     if (of("event") === "close") return this.#over(message.code, message.reason);
     if (message.event === "session.created") return;
     if (message.type !== "response") return this.#tell(message);
-    const { channel, epoch, seq, recovered } = message.data;
-    // What follows behind `since` begins there; otherwise live.
-    if (!recovered) this.#channels.set(channel, { epoch, seq });
-    const asked = this.#asked.find((one) => one.channels.includes(channel) && !one.told[channel]);
-    if (!asked) return;
-    asked.told[channel] = message.data;
-    if (asked.channels.some((name) => !asked.told[name])) return;
-    this.#asked = this.#asked.filter((one) => one !== asked);
-    const { id, isList, channels, told } = asked;
-    const list = { status: "subscribed", channels, failed: {}, positions: told };
-    this.#answer(id, "subscribe", isList ? list : told[channels[0]]);
+    for (const one of this.#asked) {
+      const { channel } = message.data;
+      if (one.isSent && one.channels.includes(channel)) one.told[channel] = message.data;
+    }
+  }
+
+  /** Behind the confirmations comes an id, which says where each channel begins. */
+  #settle() {
+    const isDue = (/** @type {Asked} */ { channels, told }) => channels.some((name) => !told[name]);
+    const settled = this.#asked.filter((one) => !isDue(one));
+    this.#asked = this.#asked.filter(isDue);
+    for (const { id, isList, channels, told } of settled) {
+      const list = { status: "subscribed", channels, failed: {}, positions: told };
+      this.#answer(id, "subscribe", isList ? list : told[channels[0]]);
+    }
+    if (this.#asked.length && settled.length) this.#renew();
   }
 
   /** The client has what an id says. @param {string} [id] */
@@ -158,14 +186,15 @@ export class StreamSocket {
   async #refused(answer) {
     const { error } = await answer.json().catch(() => ({}));
     const text = error?.message ?? `answered ${answer.status}`;
-    const asked = this.#asked.splice(0);
+    const asked = this.#asked.filter((one) => one.isSent);
+    this.#asked = this.#asked.filter((one) => !one.isSent);
     if (!asked.length || answer.status === 401 || answer.status === 503) {
       return this.#over(CODES[answer.status] ?? 1006, text);
     }
     // The client asks for channels of a list one by one.
     for (const { id, channels } of asked) {
       for (const name of channels) this.#channels.delete(name);
-      this.#refuse(id, answer.status === 403 ? "FORBIDDEN" : "LIMIT_EXCEEDED", text);
+      this.#refuse(id, ERRORS[answer.status] ?? "INVALID_REQUEST", text);
     }
     this.#renew();
   }

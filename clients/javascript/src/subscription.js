@@ -9,6 +9,7 @@
  * @typedef {object} SubscribeOptions
  * @property {import("./places.js").Position} [since] go on behind this place
  * @property {number} [last] begin with so many older messages
+ * @property {"latest"} [replay] begin with the newest message of each key, in the place of `last`
  * @property {boolean} [state] begin with the channel's state document: see `onState`
  * @property {boolean} [presence] who else is there, as `presence.*` events
  * @property {(message: Message, channel: string) => any} [onMessage] each message once, in order; what

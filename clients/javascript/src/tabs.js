@@ -16,7 +16,7 @@ const CENSUS = 200;
  * @typedef {import("./places.js").Position} Position
  * @typedef {import("./uringcast.js").SubscribeOptions} SubscribeOptions
  * @typedef {{name: string, since?: import("./places.js").Position, last?: number,
- *   state?: boolean, presence?: boolean}} Want
+ *   replay?: "latest", state?: boolean, presence?: boolean}} Want
  */
 
 /** As `connect`, but shared with the origin's other tabs that name the same URL.
@@ -29,6 +29,7 @@ export class SharedClient {
   /** @type {import("./uringcast.js").Status} */
   status = "connecting";
   #tab = crypto.randomUUID();
+  #places;
   #subscriptions = /** @type {Map<string, Subscription>} */ (new Map());
   /** @type {Map<number, {said?: object, done: (data: any) => void, fail: (e: Error) => void}>} */
   #pending = new Map();
@@ -44,7 +45,7 @@ export class SharedClient {
   /** @param {string} url @param {Options} [options] */
   constructor(url, options = {}) {
     this.options = options;
-    this.places = new Places(options.positions);
+    this.#places = new Places(options.positions);
     const name = `uringcast:${url}`;
     this.air = new BroadcastChannel(name);
     this.air.onmessage = ({ data }) => this.#hear(data);
@@ -65,11 +66,11 @@ export class SharedClient {
     if (this.#subscriptions.has(name)) throw new Error(`There is a subscription to ${name}`);
     const one = new Subscription(name, options, async () => {
       this.#subscriptions.delete(name);
-      if (!one.isPattern) this.places.forget(name);
+      if (!one.isPattern) this.#places.forget(name);
       this.#say({ kind: "unwant", tab: this.#tab, name });
     }, this.options.onError ?? console.error);
     this.#subscriptions.set(name, one);
-    if (options.since) this.places.set(name, options.since);
+    if (options.since) this.#places.set(name, options.since);
     this.#say({ kind: "want", tab: this.#tab, wants: [this.#want(one)] });
     return one;
   }
@@ -102,7 +103,7 @@ export class SharedClient {
 
   /** As of `Client`, for this tab. */
   positions() {
-    return handled(this.places.all(), this.#subscriptions.values());
+    return handled(this.#places.all(), this.#subscriptions.values());
   }
 
   /** Ends this tab's part. The others go on. */
@@ -117,8 +118,8 @@ export class SharedClient {
   }
 
   /** @param {Subscription} one @returns {Want} */
-  #want({ name, options: { last, state, presence } }) {
-    return { name, since: this.places.get(name), last, state, presence };
+  #want({ name, options: { last, replay, state, presence } }) {
+    return { name, since: this.#places.get(name), last, replay, state, presence };
   }
 
   /** To the leader, which may be this tab. @param {any} what */
@@ -179,7 +180,7 @@ export class SharedClient {
   /** @param {string} channel @param {"onMessage" | "onGap" | "onState"} to @param {any} what
    * @param {Position} [before] where the tab stood */
   #hand(channel, to, what, before) {
-    const at = this.places.get(channel);
+    const at = this.#places.get(channel);
     for (const one of [...this.#subscriptions.values()]) {
       if (!one.covers(channel) || (to === "onState" && !one.options.state)) continue;
       try {
@@ -198,7 +199,7 @@ export class SharedClient {
   /** @param {string} channel @param {import("./places.js").Confirmation} told */
   #confirmed(channel, told) {
     const one = this.#subscriptions.get(channel);
-    if (one && !this.places.get(channel)) this.places.confirm(channel, told, one.options);
+    if (one && !this.#places.get(channel)) this.#places.confirm(channel, told, one.options);
   }
 
   /** @param {import("./subscription.js").Message} message @param {Position | undefined} at */
@@ -206,10 +207,10 @@ export class SharedClient {
     const { room, seq, prev } = message;
     if (!this.#isHeard(room)) return;
     if (seq === undefined) return this.#hand(room, "onMessage", message);
-    const before = this.places.get(room);
+    const before = this.#places.get(room);
     // The server has restarted, or this is where the tab begins.
-    if (at && before?.epoch !== at.epoch) this.places.set(room, { epoch: at.epoch, seq: seq - 1 });
-    const { isNew, gap } = this.places.arrive(room, seq, prev);
+    if (at && before?.epoch !== at.epoch) this.#places.set(room, { epoch: at.epoch, seq: seq - 1 });
+    const { isNew, gap } = this.#places.arrive(room, seq, prev);
     if (gap) this.#hand(room, "onGap", gap, before);
     if (isNew) this.#hand(room, "onMessage", message, before);
   }
@@ -217,21 +218,21 @@ export class SharedClient {
   /** @param {import("./places.js").Gap} gap @param {Position | undefined} at where it goes on */
   #gap(gap, at) {
     const { channel, from, to } = gap;
-    const before = this.places.get(channel);
+    const before = this.#places.get(channel);
     if (!before || !this.#isHeard(channel)) return;
     if (at && before.epoch === at.epoch && from !== undefined && to !== undefined) {
       const told = { from_seq: from, to_seq: to, missed: gap.missed ?? 0, reason: gap.reason };
-      if (!this.places.skip(channel, told)) return;
-    } else if (at) this.places.set(channel, at);
+      if (!this.#places.skip(channel, told)) return;
+    } else if (at) this.#places.set(channel, at);
     this.#hand(channel, "onGap", gap, before);
   }
 
   /** @param {string} channel @param {any} state */
   #state(channel, state) {
-    const before = this.places.get(channel);
+    const before = this.#places.get(channel);
     const { epoch, seq } = state.as_of;
     if (!this.#isHeard(channel) || (before && before.epoch === epoch && before.seq >= seq)) return;
-    this.places.set(channel, state.as_of);
+    this.#places.set(channel, state.as_of);
     this.#hand(channel, "onState", state, before);
   }
 }
@@ -327,13 +328,13 @@ class Leader {
 
   /** It is heard already: what this tab lacks is sent once more.
    * @param {Client} client @param {string} name @param {Omit<Want, "name">} from */
-  async #again(client, name, { since, last, state }) {
-    if (!since && last && !name.endsWith("*")) {
+  async #again(client, name, { since, last, replay, state }) {
+    if (!since && last && !replay && !name.endsWith("*")) {
       const page = await client.history(name, { limit: last, reverse: true }).catch(() => undefined);
       const oldest = page?.messages.at(-1);
       since = oldest && { epoch: page.epoch, seq: oldest.seq - 1 };
     }
-    if (await client.again(name, { since, state: state && !since })) return;
+    if (await client.again(name, since ? { since } : { state, replay })) return;
     const told = client.position(name) ?? {};
     if (client.status === "open") this.tell({ kind: "confirmed", name, told });
   }

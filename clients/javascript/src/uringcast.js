@@ -6,11 +6,14 @@ import { after, Backoff } from "./advice.js";
 import { Places } from "./places.js";
 import { handled, Subscription } from "./subscription.js";
 
+export { Subscription };
+
 /** Channels that one request may name. */
 const CHUNK = 100;
 
 /**
  * @typedef {import("./places.js").Position} Position
+ * @typedef {import("./places.js").Gap} Gap
  * @typedef {import("./subscription.js").Message} Message
  * @typedef {import("./subscription.js").SubscribeOptions} SubscribeOptions
  * @typedef {"connecting" | "open" | "waiting" | "closed"} Status
@@ -88,6 +91,7 @@ export class Client {
     if (this.status === "closed") throw failure("The client is closed", "CLOSED");
     if (this.#subscriptions.has(name)) throw new Error(`There is a subscription to ${name}`);
     const fail = (/** @type {Error} */ error) => this.#failed(error);
+    /** @type {Subscription} */
     const one = new Subscription(name, options, () => this.#leave(one), fail);
     this.#subscriptions.set(name, one);
     if (options.since) this.#places.set(name, options.since);
@@ -106,16 +110,16 @@ export class Client {
     return this.#subscriptions.has(name);
   }
 
-  /** Begins a subscription anew, at an earlier place or with the state. Returns whether it did.
-   * @param {string} name @param {Pick<SubscribeOptions, "since" | "state">} from */
-  async again(name, { since, state }) {
+  /** Begins a subscription anew, at an earlier place, with the state or a replay. Returns whether it
+   * did. @param {string} name @param {Pick<SubscribeOptions, "since" | "state" | "replay">} from */
+  async again(name, { since, state, replay }) {
     const here = this.#places.get(name);
     const isBehind = since && since.epoch === here?.epoch && since.seq < here.seq;
-    if (!this.#welcomed || name.endsWith("*") || !(isBehind || state)) return false;
+    if (!this.#welcomed || name.endsWith("*") || !(isBehind || state || replay)) return false;
     if (isBehind) this.#places.set(name, since);
     else this.#places.forget(name);
     this.#ask("unsubscribe", { channel: name }).catch(() => {});
-    await this.#list([name], { state }, this.#socket);
+    await this.#list([name], { state, replay }, this.#socket);
     return true;
   }
 
@@ -406,8 +410,8 @@ export class Client {
     /** By what is asked for, names. @type {Map<string, string[]>} */
     const groups = new Map();
     const add = (/** @type {string} */ name, /** @type {SubscribeOptions} */ options) => {
-      const { last, state, presence } = options;
-      const asked = JSON.stringify({ last, state, presence });
+      const { last, replay, state, presence } = options;
+      const asked = JSON.stringify({ last, replay, state, presence });
       groups.set(asked, [...(groups.get(asked) ?? []), name]);
     };
     for (const one of all) if (!one.isPattern) add(one.name, one.options);

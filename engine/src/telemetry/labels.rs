@@ -101,6 +101,10 @@ labels! {
         Deliveries = "deliveries",
         /// Bytes of those frames.
         DeliveryBytes = "delivery_bytes",
+        /// Of the deliveries, those by Server-Sent Events: a row of the same metric.
+        EventDeliveries = "deliveries",
+        /// Of the bytes, those of these.
+        EventDeliveryBytes = "delivery_bytes",
         /// Frames that reached a subscriber by catching up.
         CatchUps = "catch_ups",
         /// Subscribers that could not take their bytes.

@@ -7,7 +7,9 @@ use super::snapshot::{ClassId, ClassStats, ServiceStats, Snapshot};
 use super::top_k::{Counted, HotChannel, Sketch, SlowConsumer, Standing};
 use super::{MAX_LATENCY_NS, OTHER, latency_histogram};
 use crate::limits::{MAX_CLASS_NAME, MAX_CLASSES};
-use crate::types::{ChannelName, CloseCodes, MessageType, ServiceId, ServiceLoad, ShardId};
+use crate::types::{
+    ChannelName, CloseCodes, MessageType, ServiceId, ServiceLoad, ShardId, Transport,
+};
 
 /// What a shard records to. Recording is an array increment; no other thread reads or writes.
 #[derive(Debug)]
@@ -129,15 +131,21 @@ impl Recorder {
         self.of_class(class, |stats| stats.broadcasts += 1);
     }
 
-    /// One frame was handed to the kernel for `n` subscribers, `ns` after it was accepted.
-    pub fn delivered(&mut self, class: ClassId, ns: u64, n: u64, frame_bytes: usize) {
+    /// One frame was handed to the kernel for `n` subscribers of a transport, `ns` after it was
+    /// accepted.
+    pub fn delivered(&mut self, class: ClassId, to: Transport, ns: u64, n: u64, bytes: usize) {
         if n == 0 || !self.classes.is_current(class) {
             return;
         }
         self.record(|current| {
             let counts = &mut current.counters.counts;
+            let bytes = n * bytes as u64;
             counts[Count::Deliveries as usize] += n;
-            counts[Count::DeliveryBytes as usize] += n * frame_bytes as u64;
+            counts[Count::DeliveryBytes as usize] += bytes;
+            if to == Transport::EventStream {
+                counts[Count::EventDeliveries as usize] += n;
+                counts[Count::EventDeliveryBytes as usize] += bytes;
+            }
             let class = &mut current.classes[usize::from(class.place)];
             class.delivery.saturating_record_n(ns.min(MAX_LATENCY_NS), n);
             current.services[class.service.index()].sent[MessageType::Event as usize] += n;

@@ -220,6 +220,7 @@ pub fn upgrade_request(data: &[u8]) {
             let again = parse(request, false);
             assert_eq!(format!("{whole:?}"), format!("{again:?}"), "what follows does not matter");
         }
+        Upgrade::Preflight { origin, .. } => assert!(!origin.contains(['\r', '\n'])),
         Upgrade::Answer { response: bytes, refusal } => {
             let (status, body) = response(bytes);
             assert_eq!(refusal.map_or(200, |refusal| refusal.status().as_u16()), status);

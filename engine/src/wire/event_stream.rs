@@ -15,7 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::frame::payload;
 use crate::types::{ChannelName, Epoch, Seq};
-pub use response::{Refusal, head};
+pub use response::{Refusal, head, preflight};
 pub use stream_request::{StreamFault, StreamRequest};
 
 /// What a name keeps in an `id`: the other characters are those that separate, or that a header

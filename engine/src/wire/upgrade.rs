@@ -25,6 +25,14 @@ pub enum Upgrade {
     NeedMore,
     /// Send the response; WebSocket follows, or a stream of events.
     Accept(Accepted),
+    /// A browser asks for a page of this origin whether it may request a stream of events: send the
+    /// answer and close.
+    Preflight {
+        /// The `Origin` header.
+        origin: String,
+        /// The `Host` header.
+        host: String,
+    },
     /// Send the response and close.
     Answer {
         /// A whole HTTP response.
@@ -67,15 +75,19 @@ pub fn parse(buffer: &[u8], ready: bool, subprotocols: &[String], compression: b
         Ok(Some(request)) => request,
         Err(refusal) => return refuse(refusal),
     };
+    if request.method == Method::OPTIONS {
+        return sse_request::preflight(&request).unwrap_or_else(refuse);
+    }
+    let is_head = request.method == Method::HEAD;
     let answer = match health(&request, ready) {
         Some(response) => Upgrade::Answer { response, refusal: None },
-        None if request.is_head => refuse(UpgradeError::Method),
+        None if is_head => refuse(UpgradeError::Method),
         None if sse_request::is_meant(&request) => {
             sse_request::accept(&request).map_or_else(refuse, Upgrade::Accept)
         }
         None => upgrade(&request, subprotocols, compression).map_or_else(refuse, Upgrade::Accept),
     };
-    if request.is_head { without_body(answer) } else { answer }
+    if is_head { without_body(answer) } else { answer }
 }
 
 /// The answer to HEAD: the fields that GET would have got, and nothing behind them.
@@ -97,7 +109,7 @@ fn refuse(refusal: UpgradeError) -> Upgrade {
 struct Request {
     uri: Uri,
     headers: HeaderMap,
-    is_head: bool,
+    method: Method,
     is_http10: bool,
     consumed: usize,
 }
@@ -114,10 +126,9 @@ fn request(buffer: &[u8]) -> Result<Option<Request>, UpgradeError> {
     let (Some(method), Some(path), Some(version)) = (head.method, head.path, head.version) else {
         return Err(UpgradeError::Malformed);
     };
-    let is_head = method == Method::HEAD.as_str();
-    if !is_head && method != Method::GET.as_str() {
-        return Err(UpgradeError::Method);
-    }
+    let served = [Method::GET, Method::HEAD, Method::OPTIONS];
+    let method = served.into_iter().find(|served| served.as_str() == method);
+    let method = method.ok_or(UpgradeError::Method)?;
     // Names that are no text would all become one name.
     if percent_encoding::percent_decode_str(path).decode_utf8().is_err() {
         return Err(UpgradeError::Malformed);
@@ -130,7 +141,7 @@ fn request(buffer: &[u8]) -> Result<Option<Request>, UpgradeError> {
         let (Ok(name), Ok(value)) = (name, value) else { return Err(UpgradeError::Malformed) };
         headers.append(name, value);
     }
-    Ok(Some(Request { uri, headers, is_head, is_http10: version == 0, consumed }))
+    Ok(Some(Request { uri, headers, method, is_http10: version == 0, consumed }))
 }
 
 /// What begins a TLS record with a ClientHello: its type, with which a parser of HTTP gives up.

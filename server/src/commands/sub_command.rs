@@ -30,7 +30,7 @@ pub struct SubOptions {
     /// Where clients connect: ws://HOST:PORT, or wss://HOST:PORT
     #[arg(value_name = "URL")]
     url: String,
-    /// What to subscribe to
+    /// What to subscribe to; with * at the end all whose names begin so, those to come included
     #[arg(value_name = "CHANNEL", required = true)]
     channels: Vec<String>,
     /// Print so many messages and end
@@ -61,8 +61,12 @@ pub struct SubOptions {
 pub(super) async fn run(options: SubOptions) -> Result<i32, Failure> {
     let since = options.since.as_deref().map(|since| position(since, &options.channels));
     let start = Start { since: since.transpose()?, last: options.last.unwrap_or(0) };
-    if options.once && !(options.state || start.since.is_some() || options.last.is_some()) {
+    let has_start = options.state || start.since.is_some() || options.last.is_some();
+    if options.once && !has_start {
         return Err(usage("--once goes with --since, --last or --state: say where to begin"));
+    }
+    if has_start && options.channels.iter().any(|name| is_pattern(name)) {
+        return Err(usage("a pattern begins live: --since, --last and --state go with channels"));
     }
     let endpoint = Endpoint::parse(&options.url, &[Way::WebSocket])?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -108,6 +112,11 @@ impl Start {
     }
 }
 
+/// Whether a name stands for all channels that begin like it.
+fn is_pattern(name: &str) -> bool {
+    name.ends_with('*')
+}
+
 fn usage(text: &str) -> Failure {
     SubOptions::command().error(clap::error::ErrorKind::ValueValidation, text).into()
 }
@@ -131,7 +140,10 @@ async fn follow(
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     for (number, channel) in options.channels.iter().enumerate() {
-        let mut data = json!({"channel": channel});
+        let mut data = match is_pattern(channel) {
+            true => json!({"pattern": channel}),
+            false => json!({"channel": channel}),
+        };
         if options.state {
             data["state"] = true.into();
         }
@@ -188,6 +200,7 @@ struct Printer {
     epoch: String,
     /// The position that was seen last.
     seq: u64,
+    /// A pattern counts as several: it has no position.
     channels: usize,
 }
 
@@ -214,6 +227,11 @@ impl Printer {
     }
 
     fn confirmed(&mut self, channel: &str, data: &Value, start: &Start) {
+        if is_pattern(channel) {
+            self.channels += 2;
+            eprintln!("subscribed to {channel}: {} of its channels before", data["channels"]);
+            return;
+        }
         let epoch = data["epoch"].as_str().unwrap_or_default();
         let seq = data["seq"].as_u64().unwrap_or_default();
         eprintln!("subscribed to {channel} at {epoch}:{seq}");

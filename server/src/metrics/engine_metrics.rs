@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use prometheus::proto::Metric;
+use uringcast_engine::Transport;
 use uringcast_engine::exposition::{
     DURATION_BOUNDS, LATENCY_BOUNDS, Labels, counter, gauge, histogram, sizes,
 };
@@ -19,12 +20,31 @@ const BATCH_BOUNDS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 /// The part of all deliveries that must be within the objective's time: what a p99 is.
 pub(super) const SLO_TARGET: f64 = 0.99;
 
+/// Counts of all transports, each with its part by Server-Sent Events.
+const BY_TRANSPORT: [[Count; 2]; 2] = [
+    [Count::Deliveries, Count::EventDeliveries],
+    [Count::DeliveryBytes, Count::EventDeliveryBytes],
+];
+
 impl Metrics {
     pub(super) fn engine_metrics(&self, accumulator: &Accumulator, all: &mut Families) {
         let totals = &accumulator.totals;
-        for what in Count::ALL {
+        let split = BY_TRANSPORT.as_flattened();
+        for what in Count::ALL.iter().filter(|what| !split.contains(what)) {
             let name = format!("uringcast_{}_total", what.label());
             all.add(&name, [counter(&self.engine, &[], totals.count(*what))]);
+        }
+        for [what, by_events] in BY_TRANSPORT {
+            let events = totals.count(by_events);
+            let sample = |transport: &Transport| {
+                let count = match transport {
+                    Transport::WebSocket => totals.count(what) - events,
+                    Transport::EventStream => events,
+                };
+                counter(&self.engine, &[("transport", transport.label())], count)
+            };
+            let name = format!("uringcast_{}_total", what.label());
+            all.add(&name, Transport::ALL.iter().map(sample));
         }
         // The first two are reported by shard, the others by mode.
         let apart = [Gauge::Connections, Gauge::MailboxMessages, Gauge::TlsUser, Gauge::TlsKernel];

@@ -1,10 +1,18 @@
-// Headless Chromium, which trusts the server's certificate if `trust` is set.
+// A headless browser: Chromium, which trusts the server's certificate if `trust` is set, or what
+// BROWSER names.
 import { createHash, X509Certificate } from "node:crypto";
 import { ca, load } from "./harness.mjs";
+import { launchWebKit } from "./webkit.mjs";
 
 const { chromium } = load("playwright-core");
 
+/** Over WebDriver BiDi. */
+const firefox = () =>
+  load("puppeteer-core").launch({ browser: "firefox", executablePath: process.env.FIREFOX });
+
 export function launch({ trust = true } = {}) {
+  if (process.env.BROWSER === "firefox") return firefox();
+  if (process.env.BROWSER === "webkit") return launchWebKit();
   const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
   args.push("--disable-background-networking", "--disable-component-update", "--disable-sync");
   if (process.env.TLS_MAX) args.push(`--ssl-version-max=${process.env.TLS_MAX}`);

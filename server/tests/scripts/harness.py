@@ -25,6 +25,11 @@ def publish(channel, event, data):
     return _curl("/v1/publish", json.dumps(body))
 
 
+def publish_keyed(channel, data, key):
+    """The same for a message that is the newest state of something."""
+    return _curl("/v1/publish", json.dumps({"channel": channel, "event": "e", "data": data, "key": key}))
+
+
 def publish_raw(channel, event, data):
     """The same through the endpoint that takes the bare data object."""
     return _curl("/v1/publish/raw?" + urlencode({"channel": channel, "event": event}), data)

@@ -7,16 +7,22 @@ import os
 import random
 import sys
 import time
+import zlib
 
 sys.path.insert(0, os.environ["CLIENTS"] + "/python/src")
 
 import uringcast  # noqa: E402
 
+SOCKET = os.environ.get("SOCKET", "websockets")
+if SOCKET == "aiohttp":
+    import aiohttp
+
 COUNT = int(os.environ["COUNT"])
 CHANNELS = os.environ["CHANNELS"].split(",")
-PATTERN = os.environ.get("PATTERN")
+PATTERN = os.environ["PATTERN"]
 SECRET = os.environ.get("JWT_SECRET")
-LIFE = 4  # seconds: so that tokens end in the middle
+LIFE = int(os.environ.get("LIFE", 4))  # seconds: so that tokens end in the middle
+LIMIT = int(os.environ.get("LIMIT", 280))
 
 
 def token():
@@ -28,10 +34,52 @@ def token():
 def plain(item):
     match item:
         case uringcast.Message(data=data):
-            return data["n"]
+            is_whole = zlib.crc32(data["text"].encode()) == data["crc"]
+            return data["n"] if is_whole else f"{data} is corrupt"
         case uringcast.Gap(reason=reason, missed=missed):
             return [reason, missed]
     raise AssertionError(f"{item} was not asked for")
+
+
+class Aiohttp:
+    """What the client uses of a connection, by aiohttp."""
+
+    def __init__(self, url):
+        self.url, self.session, self.socket = url, None, None
+        self.close_code, self.close_reason = None, None
+
+    async def __aenter__(self):
+        self.session = aiohttp.ClientSession()
+        try:
+            # 15 bits: compression is not offered otherwise.
+            opening = self.session.ws_connect(self.url, heartbeat=2, compress=15, max_msg_size=0)
+            self.socket = await asyncio.wait_for(opening, 4)
+        except aiohttp.ClientError as error:
+            await self.session.close()
+            raise OSError(str(error)) from error
+        return self
+
+    async def __aexit__(self, *_):
+        await self.session.close()
+
+    async def send(self, text):
+        try:
+            await self.socket.send_str(text)
+        except aiohttp.ClientError as error:
+            raise OSError(str(error)) from error
+
+    async def __aiter__(self):
+        async for message in self.socket:
+            assert message.type == aiohttp.WSMsgType.TEXT, message
+            yield message.data
+        self.close_code = self.socket.close_code
+
+
+class ByAiohttp(uringcast.Client):
+    """The client over another library's WebSockets."""
+
+    def _opened(self):
+        return Aiohttp(self.url)
 
 
 class Taker:
@@ -77,8 +125,9 @@ async def one(number, ready):
     options = {"get_token": token} if SECRET else {}
     url = os.environ["SERVER_URL"]
     waits = {"idle": 2, "patience": 4, "base": 0.1, "longest": 0.5}
-    async with uringcast.connect(url, proxy=None, **waits, **options) as client:
-        names = [PATTERN] if PATTERN else CHANNELS
+    connect = ByAiohttp if SOCKET == "aiohttp" else uringcast.connect
+    async with connect(url, proxy=None, **waits, **options) as client:
+        names = [PATTERN] if number % 4 == 3 else CHANNELS
         subscriptions = [await client.subscribe(name, buffer=10, **calls) for name in names]
         await asyncio.gather(*(one.confirmed for one in subscriptions))
         ready()
@@ -104,4 +153,4 @@ async def main():
     print("ok")
 
 
-asyncio.run(asyncio.wait_for(main(), 280))
+asyncio.run(asyncio.wait_for(main(), LIMIT))

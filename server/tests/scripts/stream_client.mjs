@@ -1,6 +1,5 @@
 // The JavaScript client over Server-Sent Events: messages once and in order through ends of its
-// streams, channels that come and go, refusals. In Node, or with PAGE set (chromium_streams.mjs) in
-// headless Chromium.
+// streams, channels that come and go, refusals. In this runtime, or in the browser that BROWSER names.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -41,7 +40,7 @@ async function node() {
   };
 }
 
-async function chromium() {
+async function browser() {
   const files = createServer(({ url: path }, response) => {
     const isModule = path.endsWith(".js");
     response.setHeader("content-type", isModule ? "text/javascript" : "text/html");
@@ -49,8 +48,8 @@ async function chromium() {
     response.end(isModule ? readFileSync(new URL(`.${path}`, source)) : page);
   }).listen(0, "127.0.0.1");
   await once(files, "listening");
-  const browser = await launch();
-  const page = await browser.newPage();
+  const opened = await launch();
+  const page = await opened.newPage();
   page.on("pageerror", (error) => console.log(`page: ${error}`));
   await page.goto(`http://127.0.0.1:${files.address().port}/`);
   await page.evaluate(
@@ -67,7 +66,7 @@ async function chromium() {
     publishes: () => page.evaluate(() => world.refusal(world.client.publish("a", "e", {}))),
     seen: () => page.evaluate(() => world.seen),
     end: async () => {
-      await browser.close();
+      await opened.close();
       files.close();
     },
   };
@@ -102,7 +101,7 @@ async function sees(world, since) {
   }
 }
 
-const world = await (process.env.PAGE ? chromium() : node());
+const world = await (process.env.BROWSER ? browser() : node());
 try {
   const since = { a: 0, "b 1": 0 };
   for (let n = 0; n < ROUNDS; n++) {
@@ -122,6 +121,7 @@ try {
   assert.equal((await world.seen())["b 1"].length, before);
   assert.equal(await world.publishes(), "UNSUPPORTED");
   assert.equal(await world.refusal("secret"), "FORBIDDEN");
+  assert.equal(await world.refusal("a*"), "UNSUPPORTED");
   await round();
   await sees(world, since);
 } finally {

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 /// One on a free port of 127.0.0.1. Its threads end with the test's process.
 pub struct Proxy {
     /// Where clients connect.
@@ -39,7 +41,7 @@ impl Proxy {
                     continue;
                 }
                 // A connection that the server does not take ends at once.
-                let Ok(server) = TcpStream::connect(server) else { continue };
+                let Ok(server) = connect(server) else { continue };
                 join(&shared, &client, &server);
                 join(&shared, &server, &client);
                 shared.streams().extend([client, server]);
@@ -65,6 +67,17 @@ impl Proxy {
     pub fn refuse(&self, refuses: bool) {
         self.state.refuses.store(refuses, Ordering::Relaxed);
     }
+}
+
+/// To the server, by a connection that holds little: what a client does not take comes to lie in the
+/// server soon.
+fn connect(server: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
+    socket.set_recv_buffer_size(8 << 10)?;
+    // The kernel's buffers grow with it, and that of the loopback interface is 64 KiB.
+    socket.set_tcp_mss(1_400)?;
+    socket.connect(&server.into())?;
+    Ok(socket.into())
 }
 
 /// Copies what comes from one side to the other.

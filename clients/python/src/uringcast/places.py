@@ -81,9 +81,15 @@ class Places:
         """The epoch of what follows, where no confirmation names it."""
         self._epoch = epoch
 
-    def confirm(self, channel: str, told: Mapping[str, Any], last: int | None = None) -> Gap | None:
-        """A subscription was confirmed, where there was no place with ``last`` older messages.
-        Returns the gap that it tells of."""
+    def confirm(
+        self,
+        channel: str,
+        told: Mapping[str, Any],
+        last: int | None = None,
+        replay: str | None = None,
+    ) -> Gap | None:
+        """A subscription was confirmed, where there was no place with ``last`` older messages or a
+        ``replay``. Returns the gap that it tells of."""
         epoch, seq = str(told["epoch"]), int(told["seq"])
         oldest = int(told.get("oldest", seq + 1))
         recovered, partial = told.get("recovered"), bool(told.get("partial"))
@@ -94,11 +100,14 @@ class Places:
             # What may come before live begins: the last messages, or what the log holds.
             first = max(0, oldest - 1)
             start = first if partial else seq
-            if had is None and last:
+            if had is None and replay:
+                # The newest message of a key may be older than the log.
+                start = 0
+            elif had is None and last:
                 start = min(seq, max(first, seq - last))
             if had is not None and had.epoch == epoch:
                 start = max(start, had.seq)
-            loose = seq if had is None and last else -1
+            loose = seq if had is None and (last or replay) else -1
             self._of[channel] = _Place(epoch, start, loose)
             if recovered is not False or had is None:
                 return None

@@ -8,7 +8,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from .errors import UringcastError
 from .places import Gap, Position
@@ -48,6 +48,7 @@ class Options:
     """How a subscription begins, and to whom its items go."""
 
     last: int | None = None
+    replay: Literal["latest"] | None = None
     state: bool = False
     presence: bool = False
     on_message: Callable[[Message], Any] | None = None
@@ -71,6 +72,8 @@ class Options:
         asked: dict[str, Any] = {}
         if self.last:
             asked["last"] = self.last
+        if self.replay:
+            asked["replay"] = self.replay
         if self.state:
             asked["state"] = True
         if self.presence:

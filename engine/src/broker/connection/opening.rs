@@ -37,9 +37,9 @@ impl Opening {
 impl Stream {
     /// A stream that was asked for.
     pub(super) fn new(request: StreamRequest) -> Stream {
-        let encoding = match request.channels.len() {
-            1 => Encoding::Event,
-            _ => Encoding::JointEvent,
+        let encoding = match request.own_ids || request.channels.len() == 1 {
+            true => Encoding::Event,
+            false => Encoding::JointEvent,
         };
         Stream { encoding, opening: Some(Stream::opening_of(request)) }
     }

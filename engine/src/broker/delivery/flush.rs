@@ -199,7 +199,8 @@ fn record_delivered<S>(
     let (recorder, channels) = (&mut work.cx.recorder, &work.channels);
     let (class, form) = (channels.metric_class(channel), Form::new(channels, channel, encoding));
     for (frame, _) in channels.log(channel).range(sweep.from, sweep.to) {
-        recorder.delivered(class, at.ns_since(frame.accepted_at), count, form.len(frame));
+        let ns = at.ns_since(frame.accepted_at);
+        recorder.delivered(class, encoding.transport(), ns, count, form.len(frame));
     }
 }
 
@@ -224,8 +225,8 @@ fn split<S>(
             return (Some(form.rest(frame, cut)), frame.seq.next());
         }
         *taken -= len;
-        let ns = at.ns_since(frame.accepted_at);
-        recorder.delivered(channels.metric_class(channel), ns, 1, frame.bytes().len());
+        let (ns, class) = (at.ns_since(frame.accepted_at), channels.metric_class(channel));
+        recorder.delivered(class, encoding.transport(), ns, 1, frame.bytes().len());
     }
     (None, sweep.to.next())
 }

@@ -7,7 +7,7 @@ use super::laggard::{Cursor, Laggard};
 use super::write_sink::Payload;
 use crate::broker::channel::{Channels, Sweep};
 use crate::shared_frame::{Deflation, Frame};
-use crate::types::{ChannelIndex, ChannelName, Encoding, Epoch, Seq};
+use crate::types::{ChannelIndex, ChannelName, Encoding, Epoch, Seq, Transport};
 use crate::wire::event_stream::{self, Id, Position};
 
 /// An encoding of a channel's frames, with what it takes to make it.
@@ -41,6 +41,11 @@ impl<'a> Form<'a> {
     /// The same of a subscriber that is at these positions in other channels.
     pub(super) fn beside(self, others: &'a [u8]) -> Self {
         Form { others, ..self }
+    }
+
+    /// What it is written by.
+    pub(super) fn transport(&self) -> Transport {
+        self.encoding.transport()
     }
 
     fn id(&self, seq: Seq) -> Id<'a> {

@@ -128,7 +128,8 @@ impl Reading<'_> {
         let (channel, recorder) = (self.cursor.channel, &mut self.cx.recorder);
         if self.keeps_up {
             let ns = self.cx.now.mono.ns_since(frame.accepted_at);
-            recorder.delivered(self.channels.metric_class(channel), ns, 1, len);
+            let class = self.channels.metric_class(channel);
+            recorder.delivered(class, self.form.transport(), ns, 1, len);
         } else {
             recorder.replayed(self.channels.name(channel).service(), 1);
         }

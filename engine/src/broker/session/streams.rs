@@ -23,8 +23,12 @@ impl Sessions {
         let Some(opening) = core.connections.opening(key) else { return };
         let names = opening.request.channels.clone();
         let since = std::mem::take(&mut opening.request.since);
-        let forbidden =
-            names.iter().find(|name| !self.auth.may_subscribe(core, key, name.as_str()));
+        let (last, latest) = (opening.request.last, opening.request.latest);
+        let may = |name: &ChannelName| match last > 0 || latest {
+            true => self.auth.may_read_history(core, key, name),
+            false => self.auth.may_subscribe(core, key, name.as_str()),
+        };
+        let forbidden = names.iter().find(|name| !may(name));
         if let Some(name) = forbidden {
             let text = format!("Not authorized to subscribe to {name}");
             core.cx
@@ -41,6 +45,7 @@ impl Sessions {
         };
         let mut order = Order::unasked(names, Action::Subscribe);
         order.since = since.into_iter().map(position).collect();
+        (order.last, order.latest) = (last, latest);
         self.order(core, key, order);
     }
 }

@@ -206,7 +206,7 @@ fn is_caught(sabotage: Sabotage) -> bool {
         Sabotage::Patterns(_) => Plan::patterned,
         _ => Plan::new,
     };
-    is_caught_in((0..50).map(|seed| plan(seed, Some(sabotage))))
+    is_caught_in((0..200).map(|seed| plan(seed, Some(sabotage))))
 }
 
 fn is_caught_in(mut plans: impl Iterator<Item = Plan>) -> bool {

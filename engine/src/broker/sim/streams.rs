@@ -23,12 +23,14 @@ impl World {
             return None;
         }
         let mut channels = self.some_channels_of(service);
-        if encoding == Encoding::Event {
+        let own_ids = encoding == Encoding::Event && self.clients.len().is_multiple_of(2);
+        if encoding == Encoding::Event && !own_ids {
             channels.truncate(1);
         }
         let names = channels.iter().map(|c| self.truth.channel_name(*c).clone().at(ServiceId(0)));
+        let channels_asked = names.collect();
         let mut request =
-            StreamRequest { channels: names.collect(), since: Vec::new(), origin: None };
+            StreamRequest { channels: channels_asked, own_ids, ..StreamRequest::default() };
         let mut orders = Vec::new();
         for (channel, name) in channels.into_iter().zip(&request.channels) {
             let since = self.rng.bool().then(|| self.truth.position(&mut self.rng, channel));

@@ -23,8 +23,8 @@ use crate::shard::delivery_ring::{Sealed, ktls};
 use crate::shard::tls::{Kernel, SlotTls, TlsSession};
 use crate::telemetry::Count;
 use crate::types::{ClientCertificate, ServiceId, TlsMode};
-use crate::wire::client_hello;
 use crate::wire::upgrade::{self, Accepted, Upgrade, UpgradeError};
+use crate::wire::{client_hello, event_stream};
 
 /// A socket before its handover, with TLS where that is configured.
 struct HandshakeStream<'a> {
@@ -136,6 +136,9 @@ async fn upgrade(
         match upgrade::parse(&stream.plain, ready, subprotocols, compression) {
             Upgrade::NeedMore => stream.read().await?,
             Upgrade::Accept(request) => return stream.accept(request).await.map(Some),
+            Upgrade::Preflight { origin, host } => {
+                return stream.answer_preflight(origin, &host).await.map(|()| None);
+            }
             Upgrade::Answer { response, refusal } => {
                 stream.respond(response).await?;
                 return refusal.map_or(Ok(None), |why| Err(HandshakeError::Upgrade(why)));
@@ -208,6 +211,21 @@ impl HandshakeStream<'_> {
             response,
         };
         Ok(AcceptedUpgrade { admission, quota_permit, address_permit })
+    }
+
+    /// Tells a browser whether a page of this origin may request streams of events.
+    async fn answer_preflight(&mut self, origin: String, host: &str) -> Result<(), HandshakeError> {
+        let config = self.queue.config();
+        let service = &config[self.service];
+        if !matches!(service.protocol, Protocol::Envelope) {
+            self.respond(UpgradeError::Method.response()).await?;
+            Err(HandshakeError::Upgrade(UpgradeError::Method))
+        } else if !service.access.origins.admit(Some(&origin), host) {
+            self.respond(UpgradeError::Unlisted.response()).await?;
+            Err(HandshakeError::Origin(origin))
+        } else {
+            self.respond(event_stream::preflight(&origin)).await
+        }
     }
 
     /// Reads more of the request.

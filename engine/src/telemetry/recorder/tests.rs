@@ -2,6 +2,8 @@ use super::super::classes::IDLE_SNAPSHOTS;
 use super::*;
 use crate::telemetry::Totals;
 
+const WS: Transport = Transport::WebSocket;
+
 fn name(text: &str) -> ChannelName {
     ChannelName::parse(text).unwrap()
 }
@@ -39,7 +41,7 @@ fn services_have_classes_and_counts_of_their_own() {
     let one = recorder.class_of(&name("global"));
     let other = recorder.class_of(&name("global").at(ServiceId(1)));
     assert_ne!(one, other);
-    recorder.delivered(other, 5_000, 3, 100);
+    recorder.delivered(other, WS, 5_000, 3, 100);
     let snapshot = recorder.swap(None);
     let sent: Vec<u64> =
         snapshot.services.iter().map(|s| s.sent[MessageType::Event as usize]).collect();
@@ -52,14 +54,26 @@ fn a_spare_starts_empty_and_keeps_gauges_and_classes() {
     let first = recorder.swap(None);
     let class = recorder.class_of(&name("a:1"));
     recorder.set(Gauge::Connections, 7);
-    recorder.delivered(class, 5_000, 10, 128);
+    recorder.delivered(class, WS, 5_000, 10, 128);
     let second = recorder.swap(Some(first));
     assert_eq!(second.classes[0].delivery.len(), 10);
-    recorder.delivered(class, 5_000, 1, 128);
+    recorder.delivered(class, WS, 5_000, 1, 128);
     let third = recorder.swap(Some(second));
     assert_eq!(third.classes[0].delivery.len(), 1);
     assert_eq!(third.counters.gauges[Gauge::Connections as usize], 7);
     assert_eq!(third.counters.counts[Count::DeliveryBytes as usize], 128);
+}
+
+#[test]
+fn deliveries_by_events_are_counted_among_all_and_by_themselves() {
+    let mut recorder = Recorder::new(ShardId(0), 1, true);
+    let class = recorder.class_of(&name("a:1"));
+    recorder.delivered(class, WS, 5_000, 2, 100);
+    recorder.delivered(class, Transport::EventStream, 5_000, 3, 150);
+    let counts = recorder.swap(None).counters.counts;
+    let of = |what: Count| counts[what as usize];
+    assert_eq!((of(Count::Deliveries), of(Count::DeliveryBytes)), (5, 650));
+    assert_eq!((of(Count::EventDeliveries), of(Count::EventDeliveryBytes)), (3, 450));
 }
 
 #[test]
@@ -75,11 +89,11 @@ fn a_class_that_was_idle_for_long_gives_its_place_back() {
     let words: Vec<_> =
         (0..=MAX_CLASSES).map(|i| recorder.class_of(&name(&format!("word{i}:x")))).collect();
     let busy = words[0];
-    words.iter().for_each(|class| recorder.delivered(*class, 5_000, 1, 10));
+    words.iter().for_each(|class| recorder.delivered(*class, WS, 5_000, 1, 10));
     hand_over(&mut recorder, &mut totals);
     assert_eq!(totals.classes.len(), MAX_CLASSES + 1);
     for _ in 0..IDLE_SNAPSHOTS {
-        recorder.delivered(busy, 5_000, 1, 10);
+        recorder.delivered(busy, WS, 5_000, 1, 10);
         hand_over(&mut recorder, &mut totals);
     }
     hand_over(&mut recorder, &mut totals);

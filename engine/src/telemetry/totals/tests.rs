@@ -1,6 +1,8 @@
 use super::*;
 use crate::telemetry::Recorder;
-use crate::types::{ChannelName, ShardId};
+use crate::types::{ChannelName, ShardId, Transport};
+
+const WS: Transport = Transport::WebSocket;
 
 /// Publishes once to each of these classes and to `shared`, and hands over.
 fn publish(recorder: &mut Recorder, classes: std::ops::Range<usize>) -> Box<Snapshot> {
@@ -8,7 +10,7 @@ fn publish(recorder: &mut Recorder, classes: std::ops::Range<usize>) -> Box<Snap
     for name in names {
         let class = recorder.class_of(&ChannelName::parse(&name).unwrap());
         recorder.broadcast_accepted(class);
-        recorder.delivered(class, 5_000, 1, 10);
+        recorder.delivered(class, WS, 5_000, 1, 10);
     }
     recorder.swap(None)
 }

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use http::StatusCode;
 
+use crate::limits::PREFLIGHT_AGE;
+
 /// The fields that let a page of another origin read a response.
 fn cross_origin(origin: Option<&str>) -> String {
     let allow = |origin| {
@@ -27,6 +29,19 @@ pub fn head(origin: Option<&str>, retry_ms: u64) -> Vec<u8> {
     .into_bytes();
     super::chunk(format!("retry: {retry_ms}\n\n").as_bytes(), &mut out);
     out
+}
+
+/// The answer to a browser that asks whether a page of another origin may request a stream with the
+/// fields that this one has.
+pub fn preflight(origin: &str) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 204 No Content\r\nConnection: close\r\n{}Access-Control-Allow-Methods: GET\r\n\
+         Access-Control-Allow-Headers: Authorization, Last-Event-ID\r\n\
+         Access-Control-Max-Age: {}\r\n\r\n",
+        cross_origin(Some(origin)),
+        PREFLIGHT_AGE.as_secs(),
+    )
+    .into_bytes()
 }
 
 /// Why there is no stream, as HTTP says it.

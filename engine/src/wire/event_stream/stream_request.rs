@@ -8,12 +8,18 @@ use crate::limits::{MAX_CHANNELS_PER_REQUEST, MAX_EVENT_ID};
 use crate::types::{ChannelName, Epoch, Seq};
 
 /// A good request for a stream of events.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamRequest {
     /// Its channels, each once, at least one.
     pub channels: Vec<ChannelName>,
     /// The last message that the client has, of those of its channels of which it has any.
     pub since: Vec<(ChannelName, Epoch, Seq)>,
+    /// How many older messages those without a position begin with.
+    pub last: u64,
+    /// They begin with the newest message of each key instead.
+    pub latest: bool,
+    /// The `id` of an event has the position of its own channel only: the client keeps the others.
+    pub own_ids: bool,
     /// The origin of the page that asks, if it is one of a browser.
     pub origin: Option<Box<str>>,
 }
@@ -33,6 +39,8 @@ pub enum StreamFault {
     Position,
     /// It names a pattern.
     Pattern,
+    /// `last`, `replay` or `ids` is something else than it may be.
+    Parameter,
     /// It accepts no events.
     NotAcceptable,
     /// HTTP/1.0.
@@ -62,6 +70,9 @@ impl StreamFault {
             StreamFault::LongId => "the names of these channels are too long for one stream",
             StreamFault::Position => "Last-Event-ID is no id of an event of this stream",
             StreamFault::Pattern => "a stream has channels and no patterns: name each channel",
+            StreamFault::Parameter => {
+                "last is a number of messages, replay can be latest, and ids own"
+            }
             StreamFault::NotAcceptable => "only text/event-stream is served here",
             StreamFault::OldHttp => {
                 "a stream needs HTTP/1.1 (nginx: proxy_http_version 1.1 and an empty Connection)"
@@ -72,13 +83,14 @@ impl StreamFault {
 }
 
 impl StreamRequest {
-    /// Reads the query of a request: `channel`, once or several times, and `last_event_id`, in the
-    /// place of the header of that name. Other parameters are not looked at.
+    /// Reads the query of a request: `channel`, once or several times, `last_event_id`, in the
+    /// place of the header of that name, `last`, `replay` and `ids`. Others are not looked at.
     ///
     /// # Errors
     /// [`StreamFault`], which says what is wrong.
     pub fn parse(query: &str, header: Option<&str>) -> Result<StreamRequest, StreamFault> {
-        let (mut channels, mut last) = (Vec::new(), header.map(str::to_owned));
+        let mut request = StreamRequest::default();
+        let (channels, mut place) = (&mut request.channels, header.map(str::to_owned));
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*key {
                 "channel" => {
@@ -87,8 +99,12 @@ impl StreamRequest {
                         channels.push(name);
                     }
                 }
-                "last_event_id" if last.is_none() => last = Some(value.into_owned()),
+                "last_event_id" if place.is_none() => place = Some(value.into_owned()),
                 "pattern" => return Err(StreamFault::Pattern),
+                "last" => request.last = value.parse().map_err(|_| StreamFault::Parameter)?,
+                "replay" if value == "latest" => request.latest = true,
+                "ids" if value == "own" => request.own_ids = true,
+                "replay" | "ids" => return Err(StreamFault::Parameter),
                 _ => {}
             }
             if channels.len() > MAX_CHANNELS_PER_REQUEST {
@@ -101,12 +117,12 @@ impl StreamRequest {
         if channels.iter().map(longest_position).sum::<usize>() > MAX_EVENT_ID {
             return Err(StreamFault::LongId);
         }
-        let mut since = match last.as_deref().map(str::trim) {
+        request.since = match place.as_deref().map(str::trim) {
             None | Some("") => Vec::new(),
             Some(id) => parse_id(id).ok_or(StreamFault::Position)?,
         };
-        since.retain(|(channel, ..)| channels.contains(channel));
-        Ok(StreamRequest { channels, since, origin: None })
+        request.since.retain(|(channel, ..)| request.channels.contains(channel));
+        Ok(request)
     }
 }
 

@@ -1,8 +1,8 @@
 //! `GET /v1/sse`: a request for Server-Sent Events.
 
-use http::{HeaderName, header};
+use http::{HeaderName, Method, header};
 
-use super::{Accepted, Request, UpgradeError, X_FORWARDED_FOR, X_FORWARDED_PROTO};
+use super::{Accepted, Request, Upgrade, UpgradeError, X_FORWARDED_FOR, X_FORWARDED_PROTO};
 use crate::wire::event_stream::{StreamFault, StreamRequest};
 
 const PATH: &str = "/v1/sse";
@@ -11,6 +11,18 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Whether a request is for a stream of events.
 pub(super) fn is_meant(request: &Request) -> bool {
     request.uri.path() == PATH && !request.wants_upgrade()
+}
+
+/// Takes what a browser asks before it makes such a request for a page of another origin.
+pub(super) fn preflight(request: &Request) -> Result<Upgrade, UpgradeError> {
+    let single = |name| request.single(name).ok().flatten();
+    let asked = single(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if request.uri.path() != PATH || asked != Some(Method::GET.as_str()) {
+        return Err(UpgradeError::Method);
+    }
+    let host = single(header::HOST).ok_or(UpgradeError::Host)?.into();
+    let origin = single(header::ORIGIN).ok_or(UpgradeError::Origin)?.into();
+    Ok(Upgrade::Preflight { origin, host })
 }
 
 /// Takes such a request.

@@ -1,7 +1,7 @@
 use super::super::accumulator::Accumulator;
 use super::*;
 use uringcast_engine::telemetry::{MessageType, Recorder};
-use uringcast_engine::{ServiceId, ServiceLoad, ShardId};
+use uringcast_engine::{ServiceId, ServiceLoad, ShardId, Transport};
 
 #[test]
 fn a_point_sums_the_latest_second_of_every_shard() {
@@ -14,8 +14,8 @@ fn a_point_sums_the_latest_second_of_every_shard() {
         let mut recorder = Recorder::new(ShardId(shard), 2, true);
         let (a, b) = (class(&mut recorder, 0), class(&mut recorder, 1));
         recorder.broadcast_accepted(a);
-        recorder.delivered(a, 5_000_000, 10, 100);
-        recorder.delivered(b, 1_000, 1, 100);
+        recorder.delivered(a, Transport::WebSocket, 5_000_000, 10, 100);
+        recorder.delivered(b, Transport::WebSocket, 1_000, 1, 100);
         recorder.set_load(
             ServiceId(1),
             ServiceLoad { connections: 7, subscriptions: 9, ..ServiceLoad::default() },

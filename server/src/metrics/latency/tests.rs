@@ -3,7 +3,7 @@ use std::io::Cursor;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use uringcast_engine::telemetry::Recorder;
-use uringcast_engine::{ChannelName, ShardId};
+use uringcast_engine::{ChannelName, ShardId, Transport};
 
 use super::*;
 use crate::limits::LATENCY_WINDOW;
@@ -15,8 +15,8 @@ fn measured() -> Accumulator {
     let class = |name: &str| ChannelName::parse(name).unwrap();
     let (room, other) = (class("room:1"), class("a b,c:1"));
     let (room, other) = (recorder.class_of(&room), recorder.class_of(&other));
-    (1..=1_000).for_each(|us| recorder.delivered(room, us * 1_000, 1, 10));
-    recorder.delivered(other, 5_000_000, 1, 10);
+    (1..=1_000).for_each(|us| recorder.delivered(room, Transport::WebSocket, us * 1_000, 1, 10));
+    recorder.delivered(other, Transport::WebSocket, 5_000_000, 1, 10);
     state.absorb(&recorder.swap(None));
     state
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::confirmed::Wanted;
 use super::{Belief, Client};
 use crate::broker::sim::order::Order;
 use crate::broker::sim::truth::Truth;
@@ -49,13 +50,15 @@ impl Client {
     }
 
     /// A channel is confirmed by name that it may have by a pattern: nothing is left out between.
-    pub(super) fn check_by_pattern(&self, channel: usize, told: &Value) {
+    pub(super) fn check_by_pattern(&self, channel: usize, wanted: &Wanted, told: &Value) {
         let Some(belief) = self.beliefs.get(&channel) else { return };
         let seq = told["seq"].as_u64().unwrap();
         // What is recovered begins where the client says.
         let owed = belief.next.unwrap_or(belief.latest);
         let goes_on = told["recovered"] == true || told["partial"] == true;
-        let has = self.may_lack || goes_on || seq < owed;
+        // Older messages come up to there, with all that it is to get anyway.
+        let begins = wanted.since.is_none() && (wanted.last > 0 || wanted.latest);
+        let has = self.may_lack || goes_on || begins || seq < owed;
         assert!(has, "{channel} by a pattern from {owed} on: {told}");
     }
 

@@ -67,7 +67,7 @@ impl Client {
         let has_all = truth.roomy && !truth.presence && !truth.external;
         assert!(oldest == 1 || !has_all, "everything is there: {told}");
         if self.named.insert(channel) {
-            self.check_by_pattern(channel, told);
+            self.check_by_pattern(channel, wanted, told);
         }
         assert_eq!(told["recovered"].is_boolean(), wanted.since.is_some(), "{told}");
         let next = match &wanted.since {

@@ -20,6 +20,14 @@ fn each_channel_of_the_query_is_taken_once() {
 }
 
 #[test]
+fn how_it_begins_is_taken_from_the_query() {
+    let request = parse("channel=a&last=3&ids=own", None).unwrap();
+    assert_eq!((request.last, request.latest, request.own_ids), (3, false, true));
+    let request = parse("replay=latest&channel=a", None).unwrap();
+    assert_eq!((request.last, request.latest, request.own_ids), (0, true, false));
+}
+
+#[test]
 fn a_position_comes_by_the_header_or_else_by_the_query() {
     let since = |query: &str, header: Option<&str>| {
         let request = parse(query, header).unwrap();
@@ -55,6 +63,10 @@ fn what_is_wrong_is_told() {
         (&many, StreamFault::TooManyChannels),
         (&longs, StreamFault::LongId),
         ("channel=a&pattern=b*", StreamFault::Pattern),
+        ("channel=a&last=some", StreamFault::Parameter),
+        ("channel=a&last=-1", StreamFault::Parameter),
+        ("channel=a&replay=all", StreamFault::Parameter),
+        ("channel=a&ids=", StreamFault::Parameter),
     ] {
         assert_eq!(parse(query, None), Err(fault), "{query}");
     }

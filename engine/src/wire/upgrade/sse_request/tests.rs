@@ -98,3 +98,24 @@ fn what_cannot_be_a_stream_is_refused() {
     assert_eq!(stream(StreamFault::OldHttp).status(), StatusCode::HTTP_VERSION_NOT_SUPPORTED);
     assert_eq!(stream(StreamFault::NotAcceptable).status(), StatusCode::NOT_ACCEPTABLE);
 }
+
+#[test]
+fn a_preflight_request_is_left_for_who_knows_the_origins() {
+    let asked = "OPTIONS /v1/sse?channel=a HTTP/1.1\r\nHost: example:8690\r\nOrigin: https://page\r\n\
+        Access-Control-Request-Method: GET\r\n\r\n";
+    match parse(asked.as_bytes(), true, &[], false) {
+        Upgrade::Preflight { origin, host } => {
+            assert_eq!((&*origin, &*host), ("https://page", "example:8690"));
+        }
+        other => panic!("{other:?}"),
+    }
+    for (request, refusal) in [
+        (asked.replace("/v1/sse", "/health"), UpgradeError::Method),
+        (asked.replace("Method: GET", "Method: POST"), UpgradeError::Method),
+        (asked.replace("Access-Control-Request-Method: GET\r\n", ""), UpgradeError::Method),
+        (asked.replace("Origin: https://page\r\n", ""), UpgradeError::Origin),
+        (asked.replace("Host: example:8690\r\n", ""), UpgradeError::Host),
+    ] {
+        assert_eq!(refused(&request), refusal, "{request}");
+    }
+}

@@ -1,3 +1,0 @@
-// stream_client.mjs in headless Chromium.
-process.env.PAGE = "1";
-await import("./stream_client.mjs");
