@@ -36,6 +36,8 @@ export function handled(all, of) {
 export class Subscription {
   /** Whether anything is handed to the application. */
   isOpen = true;
+  /** More than one: connections have ended meanwhile. */
+  confirmations = 0;
   /** @type {(told: object) => void} */
   #confirm = () => {};
   /** @type {(error: Error) => void} */
@@ -98,6 +100,7 @@ export class Subscription {
 
   /** @param {object} told */
   confirmed(told) {
+    this.confirmations++;
     this.#confirm(told);
   }
 

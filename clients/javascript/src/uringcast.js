@@ -377,11 +377,15 @@ export class Client {
     const { room, event, seq, data, prev } = message;
     const before = this.#places.get(room);
     // Without a place it is of a subscription that has ended, unless a pattern brings it.
-    if (!this.#heard(room).some((one) => before || one.isPattern)) return;
+    const by = this.#heard(room).filter((one) => before || one.isPattern);
+    if (!by.length) return;
     if (event === "gap") this.#hand(room, "onGap", this.#places.skip(room, data), before);
     else if (seq === undefined) this.#hand(room, "onMessage", message);
     else {
-      const { isNew, gap } = this.#places.arrive(room, seq, prev);
+      const { isNew, gap: missing } = this.#places.arrive(room, seq, prev);
+      // Of a channel that appeared while there was no connection nobody knows what came before.
+      const isLate = !before && (prev ?? seq - 1) > 0 && by.some((one) => one.confirmations > 1);
+      const gap = isLate ? { channel: room, reason: "unknown", to: seq - 1 } : missing;
       this.#hand(room, "onGap", gap, before, { ...this.#places.get(room), seq: seq - 1 });
       if (isNew) this.#hand(room, "onMessage", message, before);
     }

@@ -7,6 +7,7 @@ pub mod prometheus;
 pub mod proxy;
 pub mod record_forger;
 pub mod sse;
+pub mod storm;
 pub mod tls;
 pub mod tools;
 pub mod verify;

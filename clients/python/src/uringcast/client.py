@@ -387,7 +387,8 @@ class Client:
         channel, event, data = message["room"], message["event"], message["data"]
         has_place = self._places.get(channel) is not None
         # Without a place it is of a subscription that has ended, unless a pattern brings it.
-        if not any(has_place or one.is_pattern for one in self._heard(channel)):
+        by = [one for one in self._heard(channel) if has_place or one.is_pattern]
+        if not by:
             return
         if event == "gap":
             if (gap := self._places.skip(channel, data)) is not None:
@@ -395,7 +396,12 @@ class Client:
         elif (seq := message.get("seq")) is not None:
             is_new, gap = self._places.arrive(channel, seq, message.get("prev"))
             place = self._places.get(channel) or Position("", seq)
-            self._began.setdefault(channel, Position(place.epoch, seq - 1))
+            before = Position(place.epoch, seq - 1)
+            self._began.setdefault(channel, before)
+            if not has_place and message.get("prev", seq - 1) > 0:
+                # It may have appeared while there was no connection: nobody knows what came before.
+                if any(one.confirmations > 1 for one in by):
+                    gap = Gap(channel, "unknown", last=seq - 1, position=before)
             if gap is not None:
                 self._hand(channel, gap)
             if is_new:

@@ -97,6 +97,8 @@ class Subscription:
     stir: Callable[[], None]
     buffer: int = 1000
     is_open: bool = True
+    #: More than one: connections have ended meanwhile.
+    confirmations: int = 0
     confirmed: asyncio.Future[dict[str, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,6 +143,7 @@ class Subscription:
 
     def confirm(self, told: Mapping[str, Any]) -> None:
         """The server has confirmed it for the first time, or again."""
+        self.confirmations += 1
         if not self.confirmed.done():
             self.confirmed.set_result(dict(told))
 
