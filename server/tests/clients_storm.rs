@@ -1,6 +1,6 @@
 //! The project's own clients, in clients/, through cuts, stalls, restarts and the ends of tokens:
-//! each gets every message once and in order, or is told of the gap. What is sent is compressed in a
-//! context that all share, for those that negotiate it, and every text is compared by its CRC.
+//! each gets every message once and in order, or is told of the gap. What is sent is compressed in
+//! a context that all share, for those that negotiate it, and every text is compared by its CRC.
 
 mod support;
 

@@ -192,9 +192,9 @@ fn a_subscriber_that_stays_stopped_is_given_up_and_delays_nobody() {
     until("its end", || (server.metric(ACTIVE, "") == 1.0).then_some(()));
 }
 
-/// Stops a subscriber in a class until it is passed over, and lets it go on. Returns what it is told
-/// then, in order and with nothing left out: the numbers of messages, the reasons of gaps, and the
-/// last position.
+/// Stops a subscriber in a class until it is passed over, and lets it go on. Returns what it is
+/// told then, in order and with nothing left out: the numbers of messages, the reasons of gaps, and
+/// the last position.
 fn passed_over(class: &str) -> (Vec<u64>, Vec<String>, u64) {
     const KEYS: u64 = 3;
     let class = format!("news {class}, log-bytes=64MiB, log-frames=10000");

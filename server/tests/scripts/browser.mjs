@@ -6,9 +6,15 @@ import { launchWebKit } from "./webkit.mjs";
 
 const { chromium } = load("playwright-core");
 
-/** Over WebDriver BiDi. */
+/** Over WebDriver BiDi, however long a page's function takes. It lets a page wait with its next
+ * WebSocket when one has failed; the client does so by itself. */
 const firefox = () =>
-  load("puppeteer-core").launch({ browser: "firefox", executablePath: process.env.FIREFOX });
+  load("puppeteer-core").launch({
+    browser: "firefox",
+    executablePath: process.env.FIREFOX,
+    extraPrefsFirefox: { "network.websocket.delay-failed-reconnects": false },
+    protocolTimeout: 0,
+  });
 
 export function launch({ trust = true } = {}) {
   if (process.env.BROWSER === "firefox") return firefox();

@@ -27,7 +27,8 @@ def publish(channel, event, data):
 
 def publish_keyed(channel, data, key):
     """The same for a message that is the newest state of something."""
-    return _curl("/v1/publish", json.dumps({"channel": channel, "event": "e", "data": data, "key": key}))
+    body = {"channel": channel, "event": "e", "data": data, "key": key}
+    return _curl("/v1/publish", json.dumps(body))
 
 
 def publish_raw(channel, event, data):

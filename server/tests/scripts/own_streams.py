@@ -1,5 +1,5 @@
-"""The Python client over Server-Sent Events: messages once and in order through ends of its streams,
-channels that come and go, refusals."""
+"""The Python client over Server-Sent Events: messages once and in order through ends of its
+streams, channels that come and go, refusals."""
 
 import asyncio
 import json

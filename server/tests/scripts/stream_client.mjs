@@ -1,5 +1,6 @@
 // The JavaScript client over Server-Sent Events: messages once and in order through ends of its
-// streams, channels that come and go, refusals. In this runtime, or in the browser that BROWSER names.
+// streams, channels that come and go, refusals. In this runtime, or in the browser that BROWSER
+// names.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";

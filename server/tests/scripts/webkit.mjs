@@ -17,7 +17,8 @@ async function freePort() {
 
 /** A screen that nobody sees. Returns its process and its number. */
 async function screen() {
-  const xvfb = spawn(XVFB, ["-displayfd", "1", "-nolisten", "tcp"], { stdio: ["ignore", "pipe", "ignore"] });
+  const stdio = ["ignore", "pipe", "ignore"];
+  const xvfb = spawn(XVFB, ["-displayfd", "1", "-nolisten", "tcp"], { stdio });
   const [number] = await once(xvfb.stdout, "data");
   return { xvfb, display: `:${String(number).trim()}` };
 }
@@ -92,7 +93,8 @@ export async function launchWebKit() {
   };
   const { sessionId } = await session(100);
   return {
-    newPage: async () => new Page((method, path, body) => call(method, `/session/${sessionId}${path}`, body)),
+    newPage: async () =>
+      new Page((method, path, body) => call(method, `/session/${sessionId}${path}`, body)),
     close: async () => {
       await call("DELETE", `/session/${sessionId}`).catch(() => {});
       driver.kill();

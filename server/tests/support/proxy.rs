@@ -69,8 +69,8 @@ impl Proxy {
     }
 }
 
-/// To the server, by a connection that holds little: what a client does not take comes to lie in the
-/// server soon.
+/// To the server, by a connection that holds little: what a client does not take comes to lie in
+/// the server soon.
 fn connect(server: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
     socket.set_recv_buffer_size(8 << 10)?;

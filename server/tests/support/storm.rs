@@ -27,6 +27,7 @@ const LOG: usize = 64;
 
 /// A server that comes back on the same ports, and all that was published to each channel.
 struct Source {
+    ports: [u16; 3],
     flags: String,
     server: Option<Server>,
     published: u64,
@@ -73,12 +74,16 @@ impl Source {
             "--port={port} --control-port={control} --metrics-port={metrics} \
              --log-frames={LOG} {flags}"
         );
-        let mut source = Source { server: None, flags, published: 0 };
+        let ports = [port, control, metrics];
+        let mut source = Source { server: None, ports, flags, published: 0 };
         source.server = Some(source.spawn());
         source
     }
 
+    /// Starts a server, once its ports are free.
     fn spawn(&self) -> Server {
+        let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        super::until("the ports", || self.ports.iter().all(is_free).then_some(()));
         let classes = [("URINGCAST_CLASS", CLASSES)];
         Server::start_by(Command::new(PROGRAM), &self.flags, &classes)
     }

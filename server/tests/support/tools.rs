@@ -132,8 +132,8 @@ pub fn client_command(test: &str, script: &str) -> Option<Command> {
     Some(command)
 }
 
-/// A script of tests/scripts in a runtime of JavaScript that has a WebSocket: `node`, `bun`, `deno`,
-/// or a browser that the script opens: `chromium`, `firefox`, `webkit`.
+/// A script of tests/scripts in a runtime of JavaScript that has a WebSocket: `node`, `bun`,
+/// `deno`, or a browser that the script opens: `chromium`, `firefox`, `webkit`.
 pub fn runtime(test: &str, name: &str, script: &str) -> Option<Command> {
     program(test, "curl")?;
     let mut command = Command::new(match name {

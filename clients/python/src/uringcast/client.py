@@ -123,8 +123,9 @@ class Client:
         """Subscribes to a channel, or to all whose names begin with a prefix: ``orders:*``.
 
         It goes on behind ``since``, or begins with the ``last`` so many messages, with the newest
-        message of each key (``replay="latest"``), or with the channel's ``state``. ``on_message``, ``on_gap`` and ``on_state`` are functions or
-        coroutines, which take the place of the iterator. Does not wait: the subscription's
+        message of each key (``replay="latest"``), or with the channel's ``state``. ``on_message``,
+        ``on_gap`` and ``on_state`` are functions or coroutines, which take the place of the
+        iterator. Does not wait: the subscription's
         ``confirmed`` can be awaited.
         """
         if self._runner is not None and self.status == "closed":

@@ -101,8 +101,8 @@ fn what_cannot_be_a_stream_is_refused() {
 
 #[test]
 fn a_preflight_request_is_left_for_who_knows_the_origins() {
-    let asked = "OPTIONS /v1/sse?channel=a HTTP/1.1\r\nHost: example:8690\r\nOrigin: https://page\r\n\
-        Access-Control-Request-Method: GET\r\n\r\n";
+    let asked = "OPTIONS /v1/sse?channel=a HTTP/1.1\r\nHost: example:8690\r\n\
+        Origin: https://page\r\nAccess-Control-Request-Method: GET\r\n\r\n";
     match parse(asked.as_bytes(), true, &[], false) {
         Upgrade::Preflight { origin, host } => {
             assert_eq!((&*origin, &*host), ("https://page", "example:8690"));
