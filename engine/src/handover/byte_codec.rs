@@ -115,7 +115,6 @@ impl<'a> ByteReader<'a> {
     }
 
     /// Takes a field that older writers did not have.
-    #[cfg_attr(not(test), expect(dead_code, reason = "there is no second format yet"))]
     pub(super) fn take_later<T: Coded + Default>(&mut self) -> Result<T, HandoverError> {
         if self.is_empty() { Ok(T::default()) } else { T::take(self) }
     }

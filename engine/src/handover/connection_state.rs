@@ -108,6 +108,10 @@ pub struct StreamRequest {
     pub since: Vec<(ChannelName, Epoch, Seq)>,
     /// The origin of the page that asks.
     pub origin: Option<String>,
+    /// How many older messages those without a position begin with.
+    pub last: u64,
+    /// They begin with the newest message of each key instead.
+    pub latest: bool,
 }
 
 /// One channel of a connection.

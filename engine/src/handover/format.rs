@@ -68,7 +68,7 @@ record!(Inbound { has_ended, head, frame, control, message, since });
 record!(BegunFrame { opcode, is_final, is_compressed, mask, len, taken });
 record!(BegunMessage { opcode, is_compressed, bytes, fragments });
 record!(Stream { is_joint, request });
-record!(StreamRequest { channels, since, origin });
+record!(StreamRequest { channels, since, origin } later { last, latest });
 record!(Session {
     is_authenticating,
     identity,

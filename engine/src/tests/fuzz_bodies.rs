@@ -196,8 +196,7 @@ fn read_frames_by_tungstenite(stream: &[u8]) -> Transcript {
     transcript
 }
 
-/// The HTTP upgrade. A verdict on the beginning of a request stays when more comes, and every
-/// response is well-formed HTTP.
+/// The HTTP upgrade: a verdict stays when more comes, and every response is well-formed HTTP.
 pub fn upgrade_request(data: &[u8]) {
     let offered = ["uringcast.v1".to_owned()];
     let parse = |data: &[u8], ready| upgrade::parse(data, ready, &offered, true);

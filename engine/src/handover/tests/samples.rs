@@ -103,6 +103,8 @@ fn laden() -> Connection {
             channels: vec![name("news")],
             since: vec![(name("news"), Epoch(9), Seq(3))],
             origin: Some("https://example.org".into()),
+            last: 0,
+            latest: false,
         }),
     });
     laden.session = session();

@@ -124,6 +124,8 @@ impl Stream {
             channels: opening.request.channels.clone(),
             since: opening.request.since.clone(),
             origin: opening.request.origin.as_deref().map(Into::into),
+            last: opening.request.last,
+            latest: opening.request.latest,
         });
         handover::Stream { is_joint: self.encoding == Encoding::JointEvent, request }
     }
@@ -131,9 +133,9 @@ impl Stream {
     fn import(handover::Stream { is_joint, request }: handover::Stream) -> Stream {
         let encoding = if is_joint { Encoding::JointEvent } else { Encoding::Event };
         let opening = request.map(|request| {
-            let handover::StreamRequest { channels, since, origin } = request;
-            let origin = origin.map(Into::into);
-            Stream::opening_of(StreamRequest { channels, since, origin })
+            let handover::StreamRequest { channels, since, origin, last, latest } = request;
+            let (origin, own_ids) = (origin.map(Into::into), !is_joint);
+            Stream::opening_of(StreamRequest { channels, since, last, latest, own_ids, origin })
         });
         Stream { encoding, opening }
     }
