@@ -1,18 +1,247 @@
 //! More than one node: streams of NATS JetStream carry the order, and any node serves any client.
 //!
-//! What is here is pure: time and what came in are arguments, and what is to be done is a value.
+//! The parts from the inside out. Those of the first group are pure: time and what came in are
+//! arguments, and what is to be done is a value.
 //!
 //! * `chain`: one channel: what follows what it has, what is held, what is read again.
 //! * `stream_view`: one stream as this node knows it: its channels' chains, its audits, its life.
 //! * `outbox`: what this node publishes to a stream.
 //! * `sim`: chains and views against a model of a stream, with every fault that a cluster has.
-//! * `subjects`, `stored_publications`: how channels and publications stand in a stream.
+//! * `subjects`, `stored_publications`, `names`: how channels and publications stand in a stream.
+//! * `older_messages`: older messages, as the engine takes them.
+//!
+//! The others speak with the servers, on a thread of their own:
+//!
+//! * `server_link`, `jetstream_requests`, `reads`: the connection, requests and answers, reads.
+//! * `setup`: the streams, made or checked.
+//! * `partition`: one stream, and what passes between it and the engine.
+//! * `health`, `status`: whether publications can be ordered; what is shown of it.
+//! * `node`, `node_parts`: the thread's loop, and its tasks.
+//! * `stream_order`: the engine's end of it.
 
 mod chain;
+pub mod cluster_config;
+mod health;
+mod jetstream_requests;
+mod names;
+mod node;
+mod node_parts;
+mod older_messages;
 mod outbox;
+mod partition;
+mod reads;
+mod server_link;
+mod setup;
+mod status;
 mod stored_publications;
+mod stream_order;
 mod stream_view;
 mod subjects;
 
 #[cfg(test)]
 mod sim;
+
+use std::sync::Arc;
+use std::thread;
+
+use async_nats::Client;
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, sleep};
+use uringcast_engine::{ExternalFeed, ExternalOrder};
+
+use cluster_config::ClusterConfig;
+use jetstream_requests::Requests;
+use names::Names;
+use node::{Node, Sources};
+use node_parts::Parts;
+use partition::Partition;
+pub(crate) use setup::SetupError;
+pub use status::{ClusterStatus, StreamStatus};
+use stream_order::{Command, StreamOrder};
+use stream_view::Kept;
+use subjects::Subjects;
+
+use crate::limits::{BACKLOG_READS, CONNECT_PATIENCE, LEADER_PROBE, OUTBOX_MESSAGES};
+
+/// The node's part in its cluster, connected and with its streams checked.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    order: Arc<StreamOrder>,
+    status: Arc<Mutex<ClusterStatus>>,
+    is_needed: bool,
+    feed: Option<oneshot::Sender<ExternalFeed>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// What is there before the engine is.
+struct Prepared {
+    parts: Box<dyn FnOnce(ExternalFeed) -> Parts + Send>,
+    sources: Sources,
+}
+
+impl Cluster {
+    /// Connects, makes or checks the streams, and begins a thread that serves once the engine runs.
+    /// `services` are the names of this node's services, `depth` what their JSON may have.
+    ///
+    /// # Errors
+    /// [`SetupError`] in words for the operator.
+    pub(crate) fn start(
+        config: ClusterConfig,
+        services: Arc<[String]>,
+        depth: usize,
+    ) -> Result<Cluster, SetupError> {
+        let is_needed = config.is_needed_to_be_ready;
+        let (prepared, is_prepared) = std::sync::mpsc::sync_channel(1);
+        let (feed, has_feed) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel();
+        let run = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let reason = format!("needs a thread: {error}");
+                    let error =
+                        SetupError::new("cluster", reason, "See the limits of the process.");
+                    return drop(prepared.send(Err(error)));
+                }
+            };
+            runtime.block_on(async {
+                let names = Names::new(services, depth);
+                let (order, Prepared { parts, sources }) =
+                    match prepare(Arc::new(config), names, stopped).await {
+                        Ok((order, status, ready)) => ((order, status), ready),
+                        Err(error) => return drop(prepared.send(Err(error))),
+                    };
+                drop(prepared.send(Ok(order)));
+                // Without an engine there is nothing to serve.
+                let Ok(feed) = has_feed.await else { return };
+                let (node, finds) = Node::new(parts(feed));
+                node.run(sources, finds).await;
+            });
+        };
+        let thread = thread::Builder::new().name("cluster".into()).spawn(run);
+        let thread = thread.map_err(|error| {
+            let reason = format!("needs a thread: {error}");
+            SetupError::new("cluster", reason, "See the limits of the process.")
+        })?;
+        let ended = || {
+            let reason = "has ended before it was there".to_owned();
+            SetupError::new("cluster", reason, "See the log.")
+        };
+        let (order, status) = is_prepared.recv().map_err(|_| ended())??;
+        let (feed, stop, thread) = (Some(feed), Some(stop), Some(thread));
+        Ok(Cluster { order, status, is_needed, feed, stop, thread })
+    }
+
+    /// What gives the engine's channels their order.
+    pub(crate) fn order(&self) -> Arc<dyn ExternalOrder> {
+        Arc::clone(&self.order) as Arc<dyn ExternalOrder>
+    }
+
+    /// What it has come to.
+    pub(crate) fn status(&self) -> Arc<Mutex<ClusterStatus>> {
+        Arc::clone(&self.status)
+    }
+
+    /// The same, if the server is ready only with it.
+    pub(crate) fn needed(&self) -> Option<Arc<Mutex<ClusterStatus>>> {
+        self.is_needed.then(|| Arc::clone(&self.status))
+    }
+
+    /// The engine runs: from now on it is served.
+    pub(crate) fn serve(&mut self, feed: ExternalFeed) {
+        if let Some(to) = self.feed.take() {
+            // Fails if the thread has panicked, which ends the process.
+            let _ = to.send(feed);
+        }
+    }
+
+    /// The engine has ended.
+    pub(crate) fn end(mut self) {
+        drop((self.feed.take(), self.stop.take()));
+        self.thread.take().map(thread::JoinHandle::join);
+    }
+}
+
+type Ready = (Arc<StreamOrder>, Arc<Mutex<ClusterStatus>>, Prepared);
+
+/// Connects, subscribes, and makes or checks the streams.
+async fn prepare(
+    config: Arc<ClusterConfig>,
+    names: Names,
+    stop: oneshot::Receiver<()>,
+) -> Result<Ready, SetupError> {
+    let node = format!("{:016x}", random());
+    let (client, link) = server_link::connect(&config, &node).await?;
+    let (acknowledged, acknowledgements) = mpsc::channel(OUTBOX_MESSAGES);
+    let requests = Requests::new(client.clone(), acknowledged);
+    let answers = subscribe(&client, requests.answers()).await?;
+    tokio::spawn(dispatch(answers, Arc::clone(&requests)));
+    let infos = prepare_streams(&client, &requests, &config).await?;
+    // Before anything is followed: what is stored from now on arrives.
+    let live = subscribe(&client, format!("{}.live.>", config.prefix)).await?;
+    let advisories = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.*".to_owned();
+    let elections = subscribe(&client, advisories).await?;
+    let partition = |(place, info): (usize, &stream_view::StreamInfo)| {
+        let subjects = Subjects::new(&config.prefix, place);
+        let kept = Kept { age: config.age, messages: config.channel_messages };
+        Partition::new(subjects, node.as_str().into(), info.epoch, kept)
+    };
+    let partitions: Vec<_> = infos.iter().enumerate().map(partition).collect();
+    let (to_node, commands) = mpsc::unbounded_channel::<Command>();
+    let order = Arc::new(StreamOrder::new(node::epoch(&partitions), to_node));
+    let status = Arc::<Mutex<ClusterStatus>>::default();
+    let sources = Sources { live, elections, commands, acknowledgements, link, stop };
+    let (shown, of_node) = (Arc::clone(&status), Arc::clone(&order));
+    let parts = Box::new(move |feed| Parts {
+        config,
+        requests,
+        names,
+        order: of_node,
+        feed,
+        status: shown,
+        reads: Arc::new(Semaphore::new(BACKLOG_READS)),
+        partitions,
+    });
+    Ok((order, status, Prepared { parts, sources }))
+}
+
+/// Makes or checks the streams, as soon as JetStream has a leader: all servers may have been
+/// started together.
+async fn prepare_streams(
+    client: &Client,
+    requests: &Arc<Requests>,
+    config: &ClusterConfig,
+) -> Result<Vec<stream_view::StreamInfo>, SetupError> {
+    let end = Instant::now() + CONNECT_PATIENCE;
+    loop {
+        match setup::prepare(client, requests, config).await {
+            Err(error) if error.may_pass && Instant::now() < end => sleep(LEADER_PROBE / 4).await,
+            result => return result,
+        }
+    }
+}
+
+async fn subscribe(client: &Client, to: String) -> Result<async_nats::Subscriber, SetupError> {
+    client.subscribe(to).await.map_err(|error| {
+        let reason = format!("does not let this node subscribe: {error}");
+        SetupError::new("cluster", reason, "See what its account may do.")
+    })
+}
+
+/// Hands answers to who awaits them, until the connection is given up.
+async fn dispatch(mut answers: async_nats::Subscriber, requests: Arc<Requests>) {
+    use futures_util::StreamExt as _;
+    while let Some(answer) = answers.next().await {
+        requests.dispatch(answer);
+    }
+}
+
+/// Tells this start of this node from others.
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system has random numbers");
+    u64::from_ne_bytes(bytes)
+}

@@ -1,6 +1,7 @@
 //! What the settings mean together: addresses, TLS, keys, the engine's configuration.
 
 mod access_control;
+mod cluster_settings;
 mod listener_tls;
 mod ports;
 mod service_classes;
@@ -18,6 +19,7 @@ use uringcast_engine::{self as engine, Origins, ServiceId};
 use crate::adapters::session_buddy::SessionBuddy;
 use crate::auth::revocations::Revocations;
 use crate::auth::{ApiKeys, Verifiers};
+use crate::cluster::cluster_config::ClusterConfig;
 use crate::limits::MIN_CANARY_INTERVAL;
 use crate::presets::{Preset, PresetProtocol};
 use crate::settings::value::{Host, is_plain};
@@ -42,6 +44,8 @@ pub struct Config {
     pub api_keys: ApiKeys,
     /// What clients' tokens are verified with, by service.
     pub verifiers: Verifiers,
+    /// How this node takes part in its cluster, if there is one.
+    pub cluster: Option<ClusterConfig>,
     /// Which service canaries probe and how often; `None` without them.
     pub self_probe: Option<(ServiceId, Duration)>,
 }
@@ -126,6 +130,7 @@ impl Config {
         let revoked = Revocations::read(settings.revocations_file.clone(), names);
         let revocations = faults.keep(revoked).unwrap_or_default();
         let self_probe = self_probe(&services, &tls, &mut faults);
+        let cluster = cluster_settings::resolve(settings, &mut faults);
         problems.extend(faults.problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
@@ -137,6 +142,7 @@ impl Config {
             metrics,
             api_keys,
             verifiers: Verifiers::new(verifiers, revocations),
+            cluster,
             self_probe,
         })
     }

@@ -21,10 +21,7 @@ pub mod args;
 pub mod auth;
 pub mod certs;
 pub mod class_report;
-// Tried by its simulation alone until the engine takes its order from outside.
-#[cfg(test)]
-#[allow(dead_code)]
-mod cluster;
+pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod config_reload;

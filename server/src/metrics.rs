@@ -3,6 +3,7 @@
 
 mod accumulator;
 mod carried;
+mod cluster_metrics;
 mod dashboard_data;
 mod engine_metrics;
 mod http_given_up;
@@ -28,6 +29,7 @@ use uringcast_engine::telemetry::{ClassStats, Snapshot, Totals};
 use uringcast_engine::{Engine, Service, ServiceId};
 
 use crate::certs::CertStatus;
+use crate::cluster::ClusterStatus;
 use crate::config_reload::ReloadStatus;
 use crate::foreign_listeners::ForeignListeners;
 use crate::live_services::LiveServices;
@@ -57,6 +59,7 @@ pub struct Metrics {
     foreign: Option<ForeignListeners>,
     /// What the servers before have counted.
     carried: Carried,
+    cluster: Option<Arc<Mutex<ClusterStatus>>>,
     /// The counters of HTTP requests.
     pub(crate) requests: Requests,
     /// What the HTTP ports gave up.
@@ -88,6 +91,7 @@ impl Metrics {
             certificates: Vec::new(),
             foreign: None,
             carried: Carried::default(),
+            cluster: None,
             requests: Requests::new(engine),
             given_up: HttpGivenUp::new(engine),
         }
@@ -109,6 +113,12 @@ impl Metrics {
     #[must_use]
     pub fn with_foreign_listeners(self, foreign: Option<ForeignListeners>) -> Metrics {
         Metrics { foreign, ..self }
+    }
+
+    /// The same, with what the cluster has come to.
+    #[must_use]
+    pub fn with_cluster(self, cluster: Option<Arc<Mutex<ClusterStatus>>>) -> Metrics {
+        Metrics { cluster, ..self }
     }
 
     /// The same, with the settings of the services that change and the status of their reloads.
@@ -230,6 +240,7 @@ impl Metrics {
         let foreign =
             self.foreign.iter().map(|foreign| gauge(&self.engine, &[], foreign.count() as f64));
         all.add("uringcast_foreign_listeners", foreign);
+        self.cluster_families(&mut all);
         self.engine_metrics(accumulator, &mut all);
         all.0
     }

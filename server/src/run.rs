@@ -1,10 +1,12 @@
 //! From a configuration to a server that serves until a signal.
 
+mod cluster_node;
 mod ending;
 mod http_ports;
 mod reload_thread;
 mod stop_signals;
 mod succession;
+mod warnings;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -25,6 +27,7 @@ use uringcast_engine::{
 
 use crate::access_log;
 use crate::certs::{self, CertReloader};
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::config_reload::{
     self, ConfigReloader, LiveParts, ReadSettings, ReloadStatus, WatchedFile,
@@ -123,14 +126,16 @@ async fn serve_on(
     let control_ports = ports.control()?;
     config.admit_pages_of(&control_ports);
     let reloaders = start_reloaders(&mut config)?;
-    log_warnings(&settings, &config);
+    warnings::log(&settings, &config);
     let verifiers = std::mem::take(&mut config.verifiers);
     verifiers.revocations().prepare()?;
     let key = ProbeKey::new(random());
     config.engine.probe = Some(key);
     let services = config.engine.services.clone();
     let access_log_thread = start_access_log(&settings, &mut config.engine)?;
+    let mut cluster = cluster_node::join(&settings, &mut config)?;
     let (engine, prepared) = start_engine(config.engine, before)?;
+    cluster.iter_mut().for_each(|cluster| cluster.serve(engine.external_feed()));
     let services = bound(services, &engine);
     let live = LiveServices::new(Arc::clone(&services));
     let reload_status = Arc::<Mutex<ReloadStatus>>::default();
@@ -141,6 +146,7 @@ async fn serve_on(
     let metrics = (!config.metrics.is_empty()).then(|| {
         new_metrics(&settings, &services, engine.shards(), &reloaders)
             .with_foreign_listeners(foreign.clone())
+            .with_cluster(cluster.as_ref().map(Cluster::status))
             .with_reloads(live.clone(), Arc::clone(&reload_status))
     });
     let line = listening(&services, &reloaders, &ports.listening()?);
@@ -159,6 +165,7 @@ async fn serve_on(
     let running = Arc::new(RwLock::new(Arc::clone(&settings)));
     let in_force = Arc::clone(&running);
     let control = control.with_settings(Arc::clone(&running));
+    let control = control.with_cluster(cluster.as_ref().and_then(Cluster::needed));
     let control = Arc::new(control.with_revocations(Arc::clone(verifiers.revocations())));
 
     let started = (Arc::clone(&settings), files);
@@ -180,6 +187,7 @@ async fn serve_on(
     ports.join_all().await;
     // The verifiers end with the engine, whose shards have ended.
     verifier_threads.into_iter().for_each(|thread| drop(thread.join()));
+    cluster.into_iter().for_each(Cluster::end);
     // It has the engine's settings, and with them a sender of the access log.
     drop(reloads);
     access_log_thread.inspect(access_log::finish);
@@ -316,16 +324,6 @@ async fn look_after(control: &Control, has_watchdog: bool) {
     log::report();
     if has_watchdog && control.is_alive().await {
         systemd::pet_watchdog();
-    }
-}
-
-/// Warns of settings that are valid and seldom intended.
-fn log_warnings(settings: &Settings, config: &Config) {
-    if config.is_exposed_without_tls() {
-        tracing::warn!("host reaches beyond loopback and TLS is off: anybody on the way can read");
-    }
-    if settings.slo_p99.is_some() && config.metrics.is_empty() {
-        tracing::warn!("slo_p99 is set and so is no_metrics: nothing counts what is within it");
     }
 }
 

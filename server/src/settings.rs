@@ -23,6 +23,7 @@ use coalescing_rule::CoalescingRule;
 pub use nearest::nearest;
 pub use setting::Setting;
 pub use sources::{Problem, Problems, Source, Sources};
+use value::cluster_values::*;
 use value::{ApiKey, Bytes, CertKey, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
 
 use crate::limits::{
@@ -255,6 +256,30 @@ settings! {
         /// costs a send for each client and window instead of one for each message. Without it
         /// nothing waits.
         coalesce [live]: Option<Vec<CoalescingRule>> = None,
+    }
+    "Cluster" {
+        /// NATS servers, as nats://10.0.0.1:4222 or tls://…, of a cluster: docs/CLUSTER.md.
+        cluster (process): Option<Vec<NatsUrl>> = None,
+        /// PEM file with the authorities that sign their certificates; without it the system's.
+        cluster_ca_file (process): Option<PathBuf> = None,
+        /// PEM file with the certificate to show them.
+        cluster_cert_file (process): Option<PathBuf> = None,
+        /// PEM file with its key.
+        cluster_key_file (process): Option<PathBuf> = None,
+        /// File of the NATS user (.creds).
+        cluster_credentials (process): Option<PathBuf> = None,
+        /// What the names of streams and subjects begin with.
+        cluster_prefix (process): SubjectPrefix = SubjectPrefix("uringcast".into()),
+        /// Streams that share the channels, each with a leader of its own; fixed once made.
+        cluster_partitions (process): Partitions = Count(1),
+        /// NATS servers that keep each stream.
+        cluster_replicas (process): Replicas = Count(DEFAULT_REPLICAS),
+        /// How long the streams keep a message.
+        cluster_age (process): ClusterAge = Span(DEFAULT_CLUSTER_AGE),
+        /// Messages of a channel that its stream keeps.
+        cluster_channel_messages (process): ChannelMessages = Count(DEFAULT_CHANNEL_MESSAGES),
+        /// Be not ready (`/ready`) while the cluster takes no publications.
+        cluster_ready (process): bool = false,
     }
     "TLS" {
         /// Serve wss. On when a certificate or auto_cert is given; alone it means auto_cert.

@@ -134,11 +134,6 @@ impl<T> Outbox<T> {
         self.messages
     }
 
-    /// Messages that are sent and not acknowledged.
-    pub(crate) fn unacknowledged(&self) -> usize {
-        self.attempts.len()
-    }
-
     /// What is to be stored now. Call it until there is none.
     pub(crate) fn poll_attempt(&mut self, now: Duration) -> Option<Attempt> {
         self.handle_timers(now);

@@ -329,6 +329,11 @@ impl StreamView {
         }
     }
 
+    /// When the stream was made, as far as is known: nanoseconds since 1970-01-01 UTC.
+    pub(crate) fn created(&self) -> u64 {
+        self.life.as_ref().map_or(0, Life::created)
+    }
+
     /// The newest position that the stream is known to have.
     pub(crate) fn floor(&self) -> u64 {
         self.floor

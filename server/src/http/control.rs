@@ -16,6 +16,7 @@ use super::idempotency::IdempotencyTable;
 use super::publish_queue::PublishQueue;
 use super::request_body::BodyBudget;
 use crate::auth::revocations::Revocations;
+use crate::cluster::ClusterStatus;
 use crate::dashboard::Dashboard;
 use crate::foreign_listeners::ForeignListeners;
 use crate::handover::{Closed, PublishGate};
@@ -48,6 +49,8 @@ pub struct Control {
     pub(crate) revocations: Arc<Revocations>,
     /// Those in force; `None` where none are replaced.
     settings: Option<Arc<parking_lot::RwLock<Arc<Settings>>>>,
+    /// The cluster without which the server is not ready.
+    cluster: Option<Arc<parking_lot::Mutex<ClusterStatus>>>,
     /// Clients are told to reconnect, and new ones refused.
     is_ending: AtomicBool,
     pub(super) gate: PublishGate,
@@ -85,6 +88,7 @@ impl Control {
             dashboard,
             revocations: Arc::default(),
             settings: None,
+            cluster: None,
             is_ending: AtomicBool::new(false),
             gate,
         }
@@ -100,6 +104,12 @@ impl Control {
     #[must_use]
     pub fn with_settings(self, settings: Arc<parking_lot::RwLock<Arc<Settings>>>) -> Control {
         Control { settings: Some(settings), ..self }
+    }
+
+    /// The same, ready only while this cluster takes publications.
+    #[must_use]
+    pub fn with_cluster(self, cluster: Option<Arc<parking_lot::Mutex<ClusterStatus>>>) -> Control {
+        Control { cluster, ..self }
     }
 
     /// The time over which clients are told to reconnect, unless a request says another one.
@@ -143,6 +153,10 @@ impl Control {
                 "Another process listens on {address} too and gets a part of the clients; find it \
                  with ss -ltnp."
             );
+            return Err(ApiError::unavailable("not_ready", text));
+        }
+        if let Some(why) = self.cluster.as_ref().and_then(|cluster| cluster.lock().degraded) {
+            let text = format!("The cluster takes no publications: {why}.");
             return Err(ApiError::unavailable("not_ready", text));
         }
         let engine = self.engine().await?;

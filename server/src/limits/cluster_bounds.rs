@@ -124,3 +124,13 @@ pub const DEFAULT_CHANNEL_MESSAGES: usize = 1_000;
 pub const MIN_CHANNEL_MESSAGES: usize = 16;
 /// The most: history is read as a whole.
 pub const MAX_CHANNEL_MESSAGES: usize = 10_000;
+/// For the client library to take something that is to be sent: it has no room while the server is
+/// frozen, and everything else must go on.
+pub const SEND_PATIENCE: Duration = Duration::from_millis(50);
+/// Bytes of a message's subject and headers, with the longest names and ids.
+pub const HEADER_BYTES: usize = 4 << 10;
+/// Bytes of a message that servers must take: several publications in one, and a question about
+/// many channels.
+pub const LEAST_PAYLOAD: usize = 2 * PACKED_BYTES;
+
+const _: () = assert!(PACKED_BYTES + HEADER_BYTES <= LEAST_PAYLOAD);

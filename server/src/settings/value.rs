@@ -1,6 +1,7 @@
 //! The types a setting may have: how each is read, and how it is written back as TOML.
 
 mod api_key;
+pub mod cluster_values;
 mod network;
 mod preset;
 mod rights;

@@ -3,6 +3,7 @@
 
 pub mod http;
 pub mod namespace;
+pub mod nats;
 pub mod prometheus;
 pub mod proxy;
 pub mod record_forger;

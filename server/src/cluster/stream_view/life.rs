@@ -50,6 +50,11 @@ impl Life {
         self.epoch
     }
 
+    /// When the stream was made: nanoseconds since 1970-01-01 UTC.
+    pub(super) fn created(&self) -> u64 {
+        self.created
+    }
+
     /// Whether a message is of a stream before this one, and was long on its way.
     pub(super) fn is_older(&self, time: u64) -> bool {
         time < self.created

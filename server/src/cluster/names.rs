@@ -1,0 +1,61 @@
+//! Channels by their subjects' tokens.
+
+use std::sync::Arc;
+
+use uringcast_engine::{ChannelName, Publication, Seq, Sequenced};
+
+use super::chain::Message;
+use super::outbox::place_of;
+use super::{stored_publications, subjects};
+
+/// The services of this node, by name: nodes may have them in another order.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    services: Arc<[String]>,
+    /// Levels of lists and objects that a message may have.
+    depth: usize,
+}
+
+impl Names {
+    pub(super) fn new(services: Arc<[String]>, depth: usize) -> Names {
+        Names { services, depth }
+    }
+
+    /// The tokens of a channel.
+    pub(super) fn tokens(&self, channel: &ChannelName) -> Arc<str> {
+        let service = self.services.get(channel.service().index()).map_or("", String::as_str);
+        subjects::tokens(service, channel.as_str()).into()
+    }
+
+    /// The publications of a message behind `prev`, as the engine takes them; `None` where another
+    /// program has stored it.
+    pub(super) fn sequenced(
+        &self,
+        epoch: u64,
+        channel: &ChannelName,
+        mut prev: Seq,
+        message: &Message,
+    ) -> Option<Vec<Sequenced>> {
+        let publications = stored_publications::read(channel, &message.data, self.depth)?;
+        let count = publications.len();
+        let sequenced = |(place, publication): (usize, Publication)| {
+            let seq = Seq(place_of(message.seq, place, count));
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&epoch.to_be_bytes());
+            id[8..].copy_from_slice(&seq.0.to_be_bytes());
+            let unix_us = (message.time / 1_000) as i64;
+            Sequenced { publication, seq, prev: std::mem::replace(&mut prev, seq), id, unix_us }
+        };
+        Some(publications.into_iter().enumerate().map(sequenced).collect())
+    }
+}
+
+/// The position of a channel's newest publication, of that of its message.
+pub(super) fn position(seq: u64) -> Seq {
+    if seq == 0 { Seq(0) } else { Seq(place_of(seq, 0, 1)) }
+}
+
+/// The position of the message that has a publication in it.
+pub(super) fn message_of(seq: Seq) -> u64 {
+    seq.0.div_ceil(crate::limits::PACKED_MESSAGES as u64)
+}

@@ -1,0 +1,299 @@
+//! The cluster's thread: what comes from the servers goes to the engine, and back.
+
+use std::time::Duration;
+
+use async_nats::Subscriber;
+use futures_util::StreamExt as _;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+use uringcast_engine::{Epoch, Sequenced};
+
+use super::health::Health;
+use super::jetstream_requests::{Acknowledgement, refusal, status};
+use super::node_parts::{Found, Parts};
+use super::outbox::Outcome;
+use super::partition::Partition;
+use super::server_link::LinkEvent;
+use super::status::ClusterStatus;
+use super::stream_order::Command;
+use super::stream_view::Event;
+use super::{reads, subjects};
+use crate::limits::{DELIVERY_RETRY, LIVE_CHUNK, STATUS_INTERVAL};
+
+/// JetStream's number for a message that is being stored by another attempt.
+const BEING_STORED: u64 = 10_158;
+
+/// Where everything comes from.
+pub(super) struct Sources {
+    pub(super) live: Subscriber,
+    pub(super) elections: Subscriber,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) acknowledgements: mpsc::Receiver<Acknowledgement>,
+    pub(super) link: mpsc::Receiver<LinkEvent>,
+    pub(super) stop: oneshot::Receiver<()>,
+}
+
+/// One node of the cluster.
+pub(super) struct Node {
+    parts: Parts,
+    started: Instant,
+    found: mpsc::UnboundedSender<Found>,
+    health: Health,
+    /// When the status was brought up to date.
+    shown: Duration,
+    epoch: Epoch,
+    /// What the engine is to get, in order; what it had no room for stays.
+    deliveries: Vec<Sequenced>,
+    /// The engine had no room.
+    is_full: bool,
+}
+
+impl Node {
+    pub(super) fn new(parts: Parts) -> (Node, mpsc::UnboundedReceiver<Found>) {
+        // Each partition bounds the questions and reads that are under way.
+        let (found, finds) = mpsc::unbounded_channel();
+        let epoch = epoch(&parts.partitions);
+        let node = Node {
+            parts,
+            started: Instant::now(),
+            found,
+            health: Health::default(),
+            shown: Duration::ZERO,
+            epoch,
+            deliveries: Vec::new(),
+            is_full: false,
+        };
+        (node, finds)
+    }
+
+    /// Runs until it is told to stop.
+    pub(super) async fn run(mut self, sources: Sources, mut finds: mpsc::UnboundedReceiver<Found>) {
+        let Sources { live, mut elections, mut commands, acknowledgements, mut link, mut stop } =
+            sources;
+        let (mut live, mut acknowledgements) = (live.ready_chunks(LIVE_CHUNK), acknowledgements);
+        loop {
+            self.settle().await;
+            let due = self.next_due();
+            tokio::select! {
+                // While the engine has no room what is published waits here, then at the server.
+                Some(messages) = live.next(), if !self.is_full => {
+                    messages.iter().for_each(|message| self.handle_live(message));
+                }
+                Some(command) = commands.recv() => {
+                    self.handle_command(command);
+                    let more = std::iter::from_fn(|| commands.try_recv().ok());
+                    more.take(LIVE_CHUNK).for_each(|command| self.handle_command(command));
+                }
+                Some(acknowledgement) = acknowledgements.recv() => {
+                    self.handle_acknowledgement(acknowledgement);
+                }
+                Some(found) = finds.recv() => self.handle_found(found),
+                Some(event) = link.recv() => self.handle_link(event),
+                Some(election) = elections.next() => self.handle_election(&election.payload),
+                () = sleep_until(due) => {}
+                _ = &mut stop => return,
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn next_due(&self) -> Instant {
+        let now = self.now();
+        let partitions = self.parts.partitions.iter();
+        let due = partitions.flat_map(|one| [one.view.next_due(), one.outbox.next_due()]);
+        let retry = self.is_full.then(|| now + DELIVERY_RETRY);
+        let due = due.flatten().chain(retry).chain([self.health.next_due(now)]).min();
+        self.started + due.unwrap_or(now)
+    }
+
+    /// Carries out what the parts have decided, until nothing is left.
+    async fn settle(&mut self) {
+        let now = self.now();
+        for place in 0..self.parts.partitions.len() {
+            self.take_events(place);
+            while let Some(asked) = self.parts.partitions[place].view.poll_question(now) {
+                self.parts.ask(place, asked, &self.found);
+            }
+            while let Some(attempt) = self.parts.partitions[place].outbox.poll_attempt(now) {
+                let id = attempt.id;
+                // Without a connection the library would keep it, and with it this thread.
+                if !self.health.is_connected() || !self.parts.store(place, attempt).await {
+                    let outbox = &mut self.parts.partitions[place].outbox;
+                    outbox.handle_outcome(now, id, Outcome::Refused);
+                }
+            }
+            self.parts.partitions[place].answer_publishers();
+        }
+        self.deliver();
+        for place in self.health.probes(now, &self.parts.partitions) {
+            self.parts.probe(place, &self.found);
+        }
+        if let Some(change) = self.health.change(now, &self.parts.partitions) {
+            change.tell(&self.parts.feed);
+        }
+        if now >= self.shown + STATUS_INTERVAL {
+            self.shown = now;
+            let status = ClusterStatus::of(&self.health, &self.parts.partitions);
+            *self.parts.status.lock() = status;
+        }
+    }
+
+    fn take_events(&mut self, place: usize) {
+        let mut jobs = Vec::new();
+        while let Some(event) = self.parts.partitions[place].poll_event() {
+            match event {
+                Event::Epoch(life) => self.begin_life(place, life),
+                Event::Channel { channel, step } => {
+                    let of = (&self.parts.names, self.epoch);
+                    let partition = &mut self.parts.partitions[place];
+                    let more = partition.handle_step(of, &channel, step, &mut jobs);
+                    self.deliveries.extend(more);
+                }
+            }
+        }
+        jobs.into_iter().for_each(|job| self.parts.read(place, job, &self.found));
+    }
+
+    /// A stream is in another life: the engine begins all channels again.
+    fn begin_life(&mut self, place: usize, life: u64) {
+        if self.parts.partitions[place].life == life {
+            return;
+        }
+        self.parts.partitions[place].life = life;
+        self.epoch = epoch(&self.parts.partitions);
+        tracing::warn!("stream {} begins another life: all channels have a gap", place);
+        self.deliveries.clear();
+        self.parts.partitions.iter_mut().for_each(Partition::forget_all);
+        self.parts.order.set_epoch(self.epoch);
+        self.parts.feed.begin_epoch(self.epoch);
+    }
+
+    fn deliver(&mut self) {
+        if !self.deliveries.is_empty() {
+            self.deliveries = self.parts.feed.deliver(std::mem::take(&mut self.deliveries));
+        }
+        self.is_full = !self.deliveries.is_empty();
+    }
+
+    fn handle_live(&mut self, of: &async_nats::Message) {
+        let now = self.now();
+        let partitions = self.parts.partitions.iter_mut();
+        let mut of_subject =
+            partitions.filter_map(|one| Some((one.subjects.tokens(&of.subject)?.to_owned(), one)));
+        let Some((tokens, partition)) = of_subject.next() else { return };
+        if let Some(message) = reads::message(of) {
+            partition.view.handle_live(now, &tokens, message);
+        }
+    }
+
+    fn handle_command(&mut self, command: Command) {
+        let now = self.now();
+        let channel = match &command {
+            Command::Publish(request) => &request.publication.channel,
+            Command::Follow(request) => &request.channel,
+            Command::Unfollow(channel) => channel,
+            Command::Read(request) => &request.channel,
+        };
+        let tokens = self.parts.names.tokens(channel);
+        let place = subjects::partition(&tokens, self.parts.partitions.len());
+        let partition = &mut self.parts.partitions[place];
+        let job = match command {
+            Command::Publish(request) => {
+                return partition.publish(now, (&tokens, self.parts.requests.largest()), request);
+            }
+            Command::Unfollow(_) => return partition.unfollow(&tokens),
+            Command::Follow(request) => partition.follow((tokens, self.epoch), request),
+            Command::Read(request) => Some(partition.read(tokens, request)),
+        };
+        job.into_iter().for_each(|job| self.parts.read(place, job, &self.found));
+    }
+
+    fn handle_acknowledgement(&mut self, (place, id, answer): Acknowledgement) {
+        let now = self.now();
+        let Some(partition) = self.parts.partitions.get_mut(place) else { return };
+        let outcome = outcome_of(&answer);
+        match outcome {
+            Outcome::Stored(seq) => {
+                partition.view.handle_acknowledged(seq);
+                partition.failing_since = None;
+            }
+            Outcome::Refused => _ = partition.failing_since.get_or_insert(now),
+            Outcome::Unknown => {}
+        }
+        partition.outbox.handle_outcome(now, id, outcome);
+    }
+
+    fn handle_found(&mut self, found: Found) {
+        let now = self.now();
+        match found {
+            Found::Answer(place, id, answer) => {
+                self.parts.partitions[place].view.handle_answer(now, id, answer);
+            }
+            Found::Backlog(place, channel, of, backlog) => {
+                let names = (&self.parts.names, self.epoch);
+                let partition = &mut self.parts.partitions[place];
+                let held = partition.handle_backlog(names, (channel, of), backlog);
+                self.deliveries.extend(held);
+            }
+            Found::Leader(place, is_there) => {
+                let partition = &mut self.parts.partitions[place];
+                if !is_there {
+                    _ = partition.failing_since.get_or_insert(now);
+                } else if partition.failing_since.take().is_some() {
+                    // It may be another stream.
+                    partition.view.handle_election(now);
+                }
+            }
+        }
+    }
+
+    fn handle_link(&mut self, event: LinkEvent) {
+        let now = self.now();
+        self.health.handle_link(now, event);
+        if event == LinkEvent::Disconnected {
+            return;
+        }
+        for partition in &mut self.parts.partitions {
+            partition.view.handle_out_of_touch(now);
+            // Other servers learn of the subscriptions a moment later.
+            partition.view.handle_election(now);
+        }
+    }
+
+    /// A stream has another leader: the advisory names the stream.
+    fn handle_election(&mut self, payload: &[u8]) {
+        let now = self.now();
+        let advisory: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
+        let partitions = self.parts.partitions.iter_mut();
+        let of_stream = partitions.filter(|one| advisory["stream"] == *one.subjects.stream);
+        of_stream.for_each(|one| one.view.handle_election(now));
+    }
+}
+
+/// What an acknowledgement says.
+fn outcome_of(answer: &async_nats::Message) -> Outcome {
+    if status(answer).is_some() {
+        // Nothing listens there.
+        return Outcome::Refused;
+    }
+    let Ok(answer) = serde_json::from_slice::<serde_json::Value>(&answer.payload) else {
+        return Outcome::Unknown;
+    };
+    match (refusal(&answer), answer["seq"].as_u64()) {
+        (Some((BEING_STORED, _)), _) | (None, None | Some(0)) => Outcome::Unknown,
+        (Some((number, text)), _) => {
+            tracing::warn!("the stream takes no message: {text} (error {number})");
+            Outcome::Refused
+        }
+        (None, Some(seq)) => Outcome::Stored(seq),
+    }
+}
+
+/// The epoch of all channels: another one when any stream is in another life.
+pub(super) fn epoch(partitions: &[Partition]) -> Epoch {
+    let lives = partitions.iter().flat_map(|partition| partition.life.to_be_bytes());
+    Epoch(subjects::fnv1a(lives).max(1))
+}

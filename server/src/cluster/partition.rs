@@ -1,0 +1,287 @@
+//! One stream of the cluster, with the channels in it that this node serves.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uringcast_engine::{
+    ChannelName, Epoch, FollowRequest, Followed, PublishError, PublishRequest, ReadRequest, Reply,
+    Seq, Sequenced, Unavailable,
+};
+
+use super::chain::Step;
+use super::names::{Names, position};
+use super::older_messages::{Backlog, first_of};
+use super::outbox::{Ended, Outbox};
+use super::stored_publications;
+use super::stream_view::{Event, Kept, StreamView};
+use super::subjects::Subjects;
+use crate::limits::{FOLLOW_HELD, HEADER_BYTES};
+
+/// A channel that the engine follows.
+#[derive(Debug)]
+struct Interest {
+    channel: ChannelName,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// It is not known yet where it begins.
+    Joining(Vec<FollowRequest>),
+    /// Older messages are read: what comes meanwhile is delivered behind them.
+    Reading(Vec<Sequenced>),
+    /// What comes is delivered.
+    Followed,
+}
+
+/// Older messages that are to be read.
+#[derive(Debug)]
+pub(super) enum Reading {
+    /// For a follower, that goes on behind `head`.
+    Follow { request: FollowRequest, head: Seq },
+    /// For a reader.
+    Page(ReadRequest),
+}
+
+/// A read that is to be made: of which channel, from where, by a replica that has so much.
+#[derive(Debug)]
+pub(super) struct ReadJob {
+    pub(super) channel: Arc<str>,
+    pub(super) from: u64,
+    pub(super) floor: u64,
+    pub(super) of: Reading,
+}
+
+/// What was counted since the start, beside what the view counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PartitionCounts {
+    pub(super) delivered: u64,
+    /// Messages that another program has stored.
+    pub(super) foreign: u64,
+    pub(super) unknown_outcomes: u64,
+}
+
+/// One stream, and what passes between it and the engine.
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) subjects: Arc<Subjects>,
+    pub(super) view: StreamView,
+    pub(super) outbox: Outbox<Reply<Result<Seq, PublishError>>>,
+    /// The life of this stream, as the view knows it.
+    pub(super) life: u64,
+    /// Since when it takes nothing.
+    pub(super) failing_since: Option<Duration>,
+    pub(super) counts: PartitionCounts,
+    interests: HashMap<Arc<str>, Interest>,
+}
+
+impl Partition {
+    pub(super) fn new(subjects: Subjects, node: Box<str>, life: u64, kept: Kept) -> Partition {
+        Partition {
+            subjects: Arc::new(subjects),
+            view: StreamView::new(kept),
+            outbox: Outbox::new(node),
+            life,
+            failing_since: None,
+            counts: PartitionCounts::default(),
+            interests: HashMap::new(),
+        }
+    }
+
+    /// A publication of this node; the server takes messages of so many bytes.
+    pub(super) fn publish(
+        &mut self,
+        now: Duration,
+        (tokens, largest): (&Arc<str>, usize),
+        request: PublishRequest,
+    ) {
+        let PublishRequest { publication, id, reply } = request;
+        let Ok(entry) = stored_publications::entry(&publication) else {
+            return reply.answer(Err(PublishError::Unavailable));
+        };
+        if entry.len() + HEADER_BYTES > largest {
+            return reply.answer(Err(PublishError::TooLarge));
+        }
+        if let Err(reply) = self.outbox.push(now, tokens, (entry, id.as_deref()), reply) {
+            reply.answer(Err(PublishError::Saturated));
+        }
+    }
+
+    /// A channel is of interest. Returns what is to be read for it.
+    pub(super) fn follow(
+        &mut self,
+        (tokens, epoch): (Arc<str>, Epoch),
+        request: FollowRequest,
+    ) -> Option<ReadJob> {
+        let interest = self.interests.entry(Arc::clone(&tokens)).or_insert_with(|| Interest {
+            channel: request.channel.clone(),
+            state: State::Joining(Vec::new()),
+        });
+        if let State::Joining(waiting) = &mut interest.state {
+            waiting.push(request);
+            if !self.view.join(&tokens) {
+                self.give_up(&tokens);
+            }
+            return None;
+        }
+        let head = position(self.view.last(&tokens));
+        self.answer_or_read(&tokens, (epoch, head), request)
+    }
+
+    /// Answers a follower that wants nothing older; for another one, what is to be read.
+    fn answer_or_read(
+        &self,
+        tokens: &Arc<str>,
+        (epoch, head): (Epoch, Seq),
+        request: FollowRequest,
+    ) -> Option<ReadJob> {
+        if request.since.is_none() && request.last == 0 {
+            let followed = Followed { epoch, head, after: head, messages: Vec::new() };
+            request.reply.answer(Ok(followed));
+            return None;
+        }
+        let from = first_of(&request);
+        let floor = self.view.floor().max(from);
+        let of = Reading::Follow { request, head };
+        Some(ReadJob { channel: Arc::clone(tokens), from, floor, of })
+    }
+
+    /// Older messages of a channel are to be read.
+    pub(super) fn read(&self, channel: Arc<str>, request: ReadRequest) -> ReadJob {
+        let of = Reading::Page(request);
+        ReadJob { channel, from: 0, floor: self.view.floor(), of }
+    }
+
+    /// A channel is of no interest any more.
+    pub(super) fn unfollow(&mut self, tokens: &str) {
+        self.view.leave(tokens);
+        self.interests.remove(tokens);
+    }
+
+    /// All begin again: the engine asks for what it follows anew.
+    pub(super) fn forget_all(&mut self) {
+        self.interests.keys().for_each(|tokens| self.view.leave(tokens));
+        self.interests.clear();
+    }
+
+    /// Nothing is known of a channel: who waits is told.
+    fn give_up(&mut self, tokens: &str) {
+        if let Some(Interest { state: State::Joining(waiting), .. }) = self.interests.remove(tokens)
+        {
+            waiting.into_iter().for_each(|request| request.reply.answer(Err(Unavailable)));
+        }
+        self.view.leave(tokens);
+    }
+
+    /// Older messages were read, or could not be. Returns what is to be delivered now.
+    pub(super) fn handle_backlog(
+        &mut self,
+        (names, epoch): (&Names, Epoch),
+        (tokens, of): (Arc<str>, Reading),
+        backlog: Option<Backlog>,
+    ) -> Vec<Sequenced> {
+        let (request, head) = match of {
+            Reading::Follow { request, head } => (request, head),
+            Reading::Page(request) => {
+                let page = backlog.map(|backlog| backlog.page(names, epoch, &request));
+                request.reply.answer(page.ok_or(Unavailable));
+                return Vec::new();
+            }
+        };
+        let known = self.interests.get_mut(&tokens);
+        let Some((interest, backlog)) = known.zip(backlog) else {
+            request.reply.answer(Err(Unavailable));
+            if self.interests.get(&tokens).is_some_and(Interest::is_reading) {
+                self.unfollow(&tokens);
+            }
+            return Vec::new();
+        };
+        let followed = backlog.followed(names, (epoch, head), &request);
+        request.reply.answer(Ok(followed));
+        match std::mem::replace(&mut interest.state, State::Followed) {
+            State::Reading(held) => held,
+            before => {
+                interest.state = before;
+                Vec::new()
+            }
+        }
+    }
+
+    /// What the view has decided. Returns what is to be delivered now.
+    pub(super) fn handle_step(
+        &mut self,
+        (names, epoch): (&Names, Epoch),
+        tokens: &Arc<str>,
+        step: Step,
+        jobs: &mut Vec<ReadJob>,
+    ) -> Vec<Sequenced> {
+        match step {
+            Step::Begin { head } => self.begin(tokens, (epoch, position(head)), jobs),
+            // The message behind it says so by the position before it.
+            Step::Gap { .. } => {}
+            Step::Deliver { prev, message } => {
+                let Some(interest) = self.interests.get_mut(tokens) else { return Vec::new() };
+                let prev = position(prev);
+                let Some(all) = names.sequenced(epoch.0, &interest.channel, prev, &message) else {
+                    self.counts.foreign += 1;
+                    return Vec::new();
+                };
+                self.counts.delivered += all.len() as u64;
+                match &mut interest.state {
+                    State::Followed => return all,
+                    State::Reading(held) if held.len() + all.len() <= FOLLOW_HELD => {
+                        held.extend(all);
+                    }
+                    // Its read finds that nobody waits for it, and the engine asks again.
+                    State::Reading(_) | State::Joining(_) => self.unfollow(tokens),
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    /// It is known where a channel begins: who waits for it is answered, or older messages read.
+    fn begin(&mut self, tokens: &Arc<str>, head: (Epoch, Seq), jobs: &mut Vec<ReadJob>) {
+        let Some(interest) = self.interests.get_mut(tokens) else { return };
+        let State::Joining(waiting) = std::mem::replace(&mut interest.state, State::Followed)
+        else {
+            return;
+        };
+        let count = waiting.len();
+        let answer = |request| self.answer_or_read(tokens, head, request);
+        let reads: Vec<_> = waiting.into_iter().filter_map(answer).collect();
+        // One that was answered gets what comes already.
+        if reads.len() == count
+            && let Some(interest) = self.interests.get_mut(tokens)
+        {
+            interest.state = State::Reading(Vec::new());
+        }
+        jobs.extend(reads);
+    }
+
+    /// Tells publishers what has become of their publications.
+    pub(super) fn answer_publishers(&mut self) {
+        while let Some((reply, ended)) = self.outbox.poll_ended() {
+            reply.answer(match ended {
+                Ended::Stored(seq) => Ok(Seq(seq)),
+                Ended::NotStored => Err(PublishError::Unavailable),
+                Ended::Unknown => {
+                    self.counts.unknown_outcomes += 1;
+                    Err(PublishError::Unknown)
+                }
+            });
+        }
+    }
+
+    /// The next thing that the view has decided.
+    pub(super) fn poll_event(&mut self) -> Option<Event> {
+        self.view.poll_event()
+    }
+}
+
+impl Interest {
+    fn is_reading(&self) -> bool {
+        matches!(self.state, State::Reading(_))
+    }
+}

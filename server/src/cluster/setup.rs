@@ -1,0 +1,276 @@
+//! The streams of a cluster: made where they are missing, and checked against the settings.
+
+use std::sync::Arc;
+
+use async_nats::{Client, HeaderMap};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::cluster_config::ClusterConfig;
+use super::jetstream_requests::{RequestError, Requests};
+use super::stream_view::StreamInfo;
+use super::subjects::{Subjects, fnv1a};
+use crate::limits::{DUPLICATE_WINDOW, LEAST_PAYLOAD};
+
+/// JetStream's error numbers.
+const STREAM_NOT_FOUND: u64 = 10_059;
+const NO_MESSAGE_FOUND: u64 = 10_037;
+const NOT_ENABLED_FOR_ACCOUNT: u64 = 10_039;
+const NOT_ENABLED: u64 = 10_076;
+const NO_SUITABLE_PEERS: u64 = 10_005;
+const TEMPORARILY_UNAVAILABLE: u64 = 10_008;
+
+/// The oldest server whose reads name how far a replica is.
+const OLDEST_VERSION: (u64, u64) = (2, 11);
+
+/// Keys of a stream's metadata.
+const PARTITIONS: &str = "uringcast_partitions";
+const LIFE: &str = "uringcast_life";
+
+/// Why the servers cannot be used, in words for their operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SetupError {
+    /// The setting that it is about.
+    pub(crate) setting: &'static str,
+    pub(crate) reason: String,
+    pub(crate) remedy: &'static str,
+    /// It may pass by itself soon.
+    pub(crate) may_pass: bool,
+}
+
+impl SetupError {
+    pub(super) fn new(setting: &'static str, reason: String, remedy: &'static str) -> SetupError {
+        SetupError { setting, reason, remedy, may_pass: false }
+    }
+}
+
+impl From<RequestError> for SetupError {
+    fn from(error: RequestError) -> SetupError {
+        let (number, text) = match &error {
+            RequestError::NoResponders => (NOT_ENABLED, String::new()),
+            RequestError::Refused(number, text) => (*number, text.clone()),
+            _ => (0, String::new()),
+        };
+        let may_pass = matches!(number, 0 | NOT_ENABLED | TEMPORARILY_UNAVAILABLE);
+        let error = match number {
+            NOT_ENABLED | NOT_ENABLED_FOR_ACCOUNT => SetupError::new(
+                "cluster",
+                "names servers without JetStream".into(),
+                "Switch JetStream on (jetstream in nats-server's configuration), and for the \
+                 account of cluster_credentials.",
+            ),
+            NO_SUITABLE_PEERS => SetupError::new(
+                "cluster_replicas",
+                format!("is more than the servers can keep: {text}"),
+                "Give as many as there are servers with JetStream, or start more of them.",
+            ),
+            _ => SetupError::new(
+                "cluster",
+                format!("names servers that do not answer as they should: {error}"),
+                "See the log of nats-server, and what its account may do.",
+            ),
+        };
+        SetupError { may_pass, ..error }
+    }
+}
+
+/// What a stream of a partition must be.
+fn wanted(config: &ClusterConfig, subjects: &Subjects) -> Value {
+    json!({
+        "name": subjects.stream,
+        "subjects": [subjects.all_stored(), subjects.sentinel],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "old",
+        "max_consumers": -1,
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "max_msg_size": -1,
+        "max_age": config.age.as_nanos() as u64,
+        "max_msgs_per_subject": config.channel_messages,
+        "num_replicas": config.replicas,
+        "duplicate_window": DUPLICATE_WINDOW.as_nanos() as u64,
+        "allow_direct": true,
+        "allow_msg_ttl": true,
+        "republish": { "src": subjects.all_stored(), "dest": subjects.all_live() },
+    })
+}
+
+/// What each setting of a stream is set by, of those that are compared.
+const COMPARED: &[(&str, &str)] = &[
+    ("subjects", "cluster_prefix"),
+    ("retention", "cluster"),
+    ("storage", "cluster"),
+    ("discard", "cluster"),
+    ("max_msgs", "cluster"),
+    ("max_bytes", "cluster"),
+    ("max_age", "cluster_age"),
+    ("max_msgs_per_subject", "cluster_channel_messages"),
+    ("num_replicas", "cluster_replicas"),
+    ("duplicate_window", "cluster"),
+    ("allow_direct", "cluster"),
+    ("allow_msg_ttl", "cluster"),
+    ("republish", "cluster"),
+];
+
+/// The servers' version is not too old for this.
+pub(super) fn check_version(version: &str) -> Result<(), SetupError> {
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    if (major, minor) >= OLDEST_VERSION {
+        return Ok(());
+    }
+    let reason = format!("names a nats-server {version}, which cannot read batches");
+    Err(SetupError::new("cluster", reason, "Use nats-server 2.11 or later; 2.15 is recommended."))
+}
+
+/// Makes the streams that are missing, and checks those that are there. Returns what is to be known
+/// of each.
+pub(crate) async fn prepare(
+    client: &Client,
+    requests: &Arc<Requests>,
+    config: &ClusterConfig,
+) -> Result<Vec<StreamInfo>, SetupError> {
+    let server = client.server_info();
+    check_version(&server.version)?;
+    if server.max_payload < LEAST_PAYLOAD {
+        let reason = format!("names servers that take messages of {} bytes", server.max_payload);
+        let remedy = "Give nats-server a max_payload of 512KB or more.";
+        return Err(SetupError::new("cluster", reason, remedy));
+    }
+    let mut all = Vec::new();
+    for partition in 0..config.partitions {
+        let subjects = Subjects::new(&config.prefix, partition);
+        let answer = ensure(requests, config, &subjects).await?;
+        check(&answer["config"], config, &subjects)?;
+        keep_sentinel(requests, &subjects).await?;
+        all.push(info_of(&answer));
+    }
+    Ok(all)
+}
+
+/// The stream, made if it is missing.
+async fn ensure(
+    requests: &Requests,
+    config: &ClusterConfig,
+    subjects: &Subjects,
+) -> Result<Value, SetupError> {
+    let stream = &subjects.stream;
+    let known = requests.api(&format!("$JS.API.STREAM.INFO.{stream}"), &json!({})).await;
+    if !matches!(known, Err(RequestError::Refused(STREAM_NOT_FOUND, _))) {
+        return Ok(known?);
+    }
+    let mut wanted = wanted(config, subjects);
+    wanted["metadata"] = json!({ PARTITIONS: config.partitions.to_string(), LIFE: "0" });
+    Ok(requests.api(&format!("$JS.API.STREAM.CREATE.{stream}"), &wanted).await?)
+}
+
+/// Compares a stream with the settings.
+fn check(is: &Value, config: &ClusterConfig, subjects: &Subjects) -> Result<(), SetupError> {
+    let wanted = wanted(config, subjects);
+    let stream = &subjects.stream;
+    for (name, setting) in COMPARED {
+        // The server leaves out what is off.
+        let has = is.get(name).unwrap_or(&Value::Null);
+        if !is_same(has, &wanted[name]) {
+            let reason = format!(
+                "does not fit stream {stream}, whose {name} is {has}, not {}",
+                wanted[name]
+            );
+            let remedy = "Give all nodes the same settings; or change the stream (nats stream \
+                          edit), or delete it, and with it what it keeps.";
+            return Err(SetupError::new(setting, reason, remedy));
+        }
+    }
+    let partitions = is["metadata"][PARTITIONS].as_str().unwrap_or("none");
+    if partitions != config.partitions.to_string() {
+        let reason = format!("does not fit stream {stream}, which is one of {partitions}");
+        let remedy = "Give all nodes the number with which the streams were made.";
+        return Err(SetupError::new("cluster_partitions", reason, remedy));
+    }
+    Ok(())
+}
+
+/// Whether a setting is as wanted; the server may add to an object.
+fn is_same(has: &Value, wanted: &Value) -> bool {
+    match wanted {
+        Value::Object(fields) => fields.iter().all(|(name, value)| &has[name] == value),
+        _ => has == wanted,
+    }
+}
+
+/// Stores the message that is never dropped, if it is not there.
+async fn keep_sentinel(requests: &Requests, subjects: &Subjects) -> Result<(), RequestError> {
+    let subject = format!("$JS.API.STREAM.MSG.GET.{}", subjects.stream);
+    let found = requests.api(&subject, &json!({ "last_by_subj": subjects.sentinel })).await;
+    if !matches!(found, Err(RequestError::Refused(NO_MESSAGE_FOUND, _))) {
+        return found.map(drop);
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert("Nats-TTL", "never");
+    let stored = requests.ask_once(&subjects.sentinel, headers, Bytes::from_static(b"{}"));
+    stored.await.map(drop)
+}
+
+/// What the leader says of a stream.
+fn info_of(answer: &Value) -> StreamInfo {
+    let life = answer["config"]["metadata"][LIFE].as_str().unwrap_or("0");
+    let created = answer["created"].as_str().unwrap_or_default();
+    let state = &answer["state"];
+    StreamInfo {
+        epoch: fnv1a(format!("{created} {life}").bytes()),
+        created: nanoseconds(created).unwrap_or(0),
+        first_seq: state["first_seq"].as_u64().unwrap_or(0),
+        last_seq: state["last_seq"].as_u64().unwrap_or(0),
+    }
+}
+
+/// What the leader says of a stream; one that is gone is made again.
+pub(crate) async fn info(
+    requests: &Requests,
+    config: &ClusterConfig,
+    subjects: &Subjects,
+) -> Result<StreamInfo, SetupError> {
+    let answer = ensure(requests, config, subjects).await?;
+    keep_sentinel(requests, subjects).await?;
+    Ok(info_of(&answer))
+}
+
+/// When the message at a position was stored: nanoseconds since 1970-01-01 UTC.
+pub(crate) async fn time_at(
+    requests: &Requests,
+    subjects: &Subjects,
+    seq: u64,
+) -> Result<Option<u64>, RequestError> {
+    let subject = format!("$JS.API.STREAM.MSG.GET.{}", subjects.stream);
+    match requests.api(&subject, &json!({ "seq": seq })).await {
+        Err(RequestError::Refused(NO_MESSAGE_FOUND, _)) => Ok(None),
+        answer => Ok(answer?["message"]["time"].as_str().and_then(nanoseconds)),
+    }
+}
+
+/// A time as servers write it: nanoseconds since 1970-01-01 UTC.
+fn nanoseconds(time: &str) -> Option<u64> {
+    u64::try_from(time.parse::<jiff::Timestamp>().ok()?.as_nanosecond()).ok()
+}
+
+/// Begins another life of a stream, unless that has happened since the one that is known.
+pub(crate) async fn next_life(
+    requests: &Requests,
+    config: &ClusterConfig,
+    subjects: &Subjects,
+    known: u64,
+) -> Result<StreamInfo, SetupError> {
+    let answer = ensure(requests, config, subjects).await?;
+    if info_of(&answer).epoch != known {
+        return Ok(info_of(&answer));
+    }
+    let mut config = answer["config"].clone();
+    let life: u64 = config["metadata"][LIFE].as_str().and_then(|n| n.parse().ok()).unwrap_or(0);
+    config["metadata"][LIFE] = (life + 1).to_string().into();
+    let subject = format!("$JS.API.STREAM.UPDATE.{}", subjects.stream);
+    Ok(info_of(&requests.api(&subject, &config).await?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+use std::time::Duration;
+
+use super::*;
+
+fn config() -> ClusterConfig {
+    ClusterConfig {
+        servers: vec!["nats://127.0.0.1:4222".into()],
+        ca_file: None,
+        certificate: None,
+        credentials: None,
+        prefix: "u".into(),
+        partitions: 2,
+        replicas: 3,
+        age: Duration::from_secs(600),
+        channel_messages: 100,
+        is_needed_to_be_ready: false,
+    }
+}
+
+/// A stream as its server describes it.
+fn stream() -> Value {
+    let mut stream = wanted(&config(), &Subjects::new("u", 1));
+    stream["metadata"] = json!({ PARTITIONS: "2", LIFE: "0", "_nats.level": "1" });
+    stream["republish"]["headers_only"] = false.into();
+    stream["compression"] = "none".into();
+    stream
+}
+
+#[test]
+fn a_stream_of_these_settings_fits() {
+    assert_eq!(check(&stream(), &config(), &Subjects::new("u", 1)), Ok(()));
+}
+
+#[test]
+fn each_difference_is_refused_by_the_setting_that_it_is_about() {
+    let differences = [
+        ("max_age", json!(1), "cluster_age"),
+        ("num_replicas", json!(1), "cluster_replicas"),
+        ("max_msgs_per_subject", json!(-1), "cluster_channel_messages"),
+        ("storage", json!("memory"), "cluster"),
+        ("allow_direct", Value::Null, "cluster"),
+        ("republish", Value::Null, "cluster"),
+        ("republish", json!({ "src": "u.ch.1.>", "dest": "other.>" }), "cluster"),
+        ("metadata", json!({ PARTITIONS: "3" }), "cluster_partitions"),
+        ("metadata", Value::Null, "cluster_partitions"),
+    ];
+    for (name, value, setting) in differences {
+        let mut stream = stream();
+        stream[name] = value;
+        let error = check(&stream, &config(), &Subjects::new("u", 1)).expect_err(name);
+        assert_eq!(error.setting, setting, "{name}: {error:?}");
+        assert!(error.reason.contains("u_1"), "{error:?}");
+    }
+}
+
+#[test]
+fn servers_that_are_too_old_are_refused() {
+    for version in ["2.9.10", "2.10.29", "1.4.1", ""] {
+        assert!(check_version(version).is_err(), "{version}");
+    }
+    for version in ["2.11.0", "2.15.0", "2.14.1-beta.2", "3.0.0"] {
+        assert_eq!(check_version(version), Ok(()), "{version}");
+    }
+}
+
+#[test]
+fn each_life_of_a_stream_has_an_epoch_of_its_own() {
+    let answer = |created: &str, life: &str| {
+        json!({ "created": created, "config": { "metadata": { LIFE: life } }, "state": {
+            "first_seq": 3, "last_seq": 9,
+        } })
+    };
+    let first = info_of(&answer("2026-01-01T00:00:00Z", "0"));
+    assert_eq!((first.first_seq, first.last_seq), (3, 9));
+    assert_eq!(first, info_of(&answer("2026-01-01T00:00:00Z", "0")));
+    assert_ne!(first.epoch, info_of(&answer("2026-01-01T00:00:00Z", "1")).epoch);
+    assert_ne!(first.epoch, info_of(&answer("2026-01-01T00:00:01Z", "0")).epoch);
+}

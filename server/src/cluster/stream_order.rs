@@ -1,0 +1,76 @@
+//! The engine's end of the cluster: what it asks goes to the cluster's thread.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::mpsc::UnboundedSender;
+use uringcast_engine::{
+    ChannelName, Epoch, ExternalOrder, FollowRequest, PublishError, PublishRequest, ReadRequest,
+    Unavailable,
+};
+
+/// What the engine asks of the cluster.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Something is published.
+    Publish(PublishRequest),
+    /// A channel is of interest.
+    Follow(FollowRequest),
+    /// A channel is of no interest any more.
+    Unfollow(ChannelName),
+    /// Older messages are read.
+    Read(ReadRequest),
+}
+
+/// The streams as the engine sees them.
+#[derive(Debug)]
+pub(super) struct StreamOrder {
+    epoch: AtomicU64,
+    /// The engine bounds what waits in it: it opens so many requests and has so many channels.
+    commands: UnboundedSender<Command>,
+}
+
+impl StreamOrder {
+    pub(super) fn new(epoch: Epoch, commands: UnboundedSender<Command>) -> StreamOrder {
+        StreamOrder { epoch: AtomicU64::new(epoch.0), commands }
+    }
+
+    /// All streams together are in another life.
+    pub(super) fn set_epoch(&self, epoch: Epoch) {
+        self.epoch.store(epoch.0, Ordering::Relaxed);
+    }
+}
+
+impl ExternalOrder for StreamOrder {
+    fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Relaxed))
+    }
+
+    fn publish(&self, request: PublishRequest) {
+        if let Err(refused) = self.commands.send(Command::Publish(request))
+            && let Command::Publish(request) = refused.0
+        {
+            request.reply.answer(Err(PublishError::Unavailable));
+        }
+    }
+
+    fn follow(&self, request: FollowRequest) {
+        if let Err(refused) = self.commands.send(Command::Follow(request))
+            && let Command::Follow(request) = refused.0
+        {
+            request.reply.answer(Err(Unavailable));
+        }
+    }
+
+    fn unfollow(&self, channel: ChannelName) {
+        // Fails once the cluster's thread has ended, which follows nothing.
+        let _ = self.commands.send(Command::Unfollow(channel));
+    }
+
+    fn read(&self, request: ReadRequest) {
+        if let Err(refused) = self.commands.send(Command::Read(request))
+            && let Command::Read(request) = refused.0
+        {
+            request.reply.answer(Err(Unavailable));
+        }
+    }
+}
