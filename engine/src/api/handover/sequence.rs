@@ -31,16 +31,14 @@ pub(super) enum Kind {
     Commit,
     /// Successor: it serves them.
     Taken,
-    /// Predecessor, any number: a connection whose handshake has ended meanwhile.
-    Late,
     /// Either: it will not go on, and why.
     Refused,
 }
 
 impl Kind {
     pub(super) fn parse(byte: u8) -> Option<Kind> {
-        use Kind::{Base, Commit, Hello, Late, Ready, Refused, Rings, State, Taken};
-        let all = [Hello, Base, Rings, State, Ready, Commit, Taken, Late, Refused];
+        use Kind::{Base, Commit, Hello, Ready, Refused, Rings, State, Taken};
+        let all = [Hello, Base, Rings, State, Ready, Commit, Taken, Refused];
         all.into_iter().find(|kind| *kind as u8 == byte)
     }
 }

@@ -40,7 +40,7 @@ fn silence_and_an_end_are_told_apart() {
     drop(one);
     assert_eq!(other.receive(SOON).unwrap().kind, Kind::Taken);
     assert!(matches!(other.receive(SOON), Err(NoMessage::Closed)));
-    assert!(other.send(Kind::Late, b"", &[]).is_err());
+    assert!(other.send(Kind::Refused, b"", &[]).is_err());
 }
 
 #[test]
