@@ -2,7 +2,8 @@
 
 use super::ProblemCollector;
 use crate::cluster::cluster_config::ClusterConfig;
-use crate::settings::{Settings, Source};
+use crate::settings::value::cluster_values::NatsUrl;
+use crate::settings::{Problem, Settings, Source};
 
 /// Settings without which a node is alone, and that then mean nothing.
 const IDLE: &[&str] = &[
@@ -27,6 +28,12 @@ pub(super) fn resolve(s: &Settings, faults: &mut ProblemCollector<'_>) -> Option
         }
         return None;
     };
+    if servers.iter().any(NatsUrl::has_user) {
+        let remedy = "Give the user's file as cluster_credentials: others see command lines.";
+        // Without its value: a password with a comma is two values.
+        let source = s.source("cluster");
+        faults.problems.push(Problem::new("cluster", source, "has a user in it", remedy));
+    }
     let certificate = match (&s.cluster_cert_file, &s.cluster_key_file) {
         (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
         (None, None) => None,

@@ -4,7 +4,7 @@ pub(in crate::settings) use crate::limits::{
     DEFAULT_CHANNEL_MESSAGES, DEFAULT_CLUSTER_AGE, DEFAULT_REPLICAS,
 };
 
-use super::{Count, Invalid, Span, Value, invalid, is_plain, quoted};
+use super::{Count, Invalid, MASK, Span, Value, invalid, is_plain, quoted};
 use crate::limits::{
     MAX_CHANNEL_MESSAGES, MAX_PARTITIONS, MAX_REPLICAS, MIN_CHANNEL_MESSAGES, MIN_CLUSTER_AGE,
 };
@@ -19,7 +19,8 @@ pub type ClusterAge = Span<MIN_CLUSTER_AGE, { 30 * 86_400_000 }>;
 pub type ChannelMessages = Count<MIN_CHANNEL_MESSAGES, MAX_CHANNEL_MESSAGES>;
 
 /// A NATS server: `nats://HOST:PORT`, or `tls://HOST:PORT` where it must be encrypted. Without a
-/// scheme it is `nats`, without a port 4222.
+/// scheme it is `nats`, without a port 4222. A user in it is refused where settings are compared:
+/// what cannot be read is shown, and this may be a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NatsUrl(pub String);
 
@@ -29,9 +30,8 @@ impl Value for NatsUrl {
     fn parse(text: &str) -> Result<Self, Invalid> {
         let remedy = "Write it like nats://10.0.0.1:4222, or tls://nats.example:4222.";
         let (scheme, host) = text.split_once("://").unwrap_or(("nats", text));
-        if host.contains('@') {
-            let remedy = "Give the user's file as cluster_credentials: others see command lines.";
-            return Err(invalid("has a user in it", remedy));
+        if text.contains('@') {
+            return Ok(NatsUrl(text.to_owned()));
         }
         if !["nats", "tls"].contains(&scheme) || !is_plain(host, b"-.:[]") {
             return Err(invalid("is no address of a NATS server", remedy));
@@ -44,7 +44,17 @@ impl Value for NatsUrl {
     }
 
     fn show(&self) -> Option<String> {
-        quoted(&self.0)
+        match self.0.rsplit_once('@') {
+            Some((_, host)) => quoted(&format!("{MASK}@{host}")),
+            None => quoted(&self.0),
+        }
+    }
+}
+
+impl NatsUrl {
+    /// Whether it has a user in it, perhaps with a password.
+    pub fn has_user(&self) -> bool {
+        self.0.contains('@')
     }
 }
 

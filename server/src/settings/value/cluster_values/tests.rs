@@ -12,8 +12,17 @@ fn servers_have_a_scheme_and_a_port() {
     for (text, url) in read {
         assert_eq!(NatsUrl::parse(text), Ok(NatsUrl(url.into())));
     }
-    for text in ["", "http://a", "nats://", "a b", "nats://a/b", "nats://me:secret@a"] {
+    for text in ["", "http://a", "nats://", "a b", "nats://a/b"] {
         assert!(NatsUrl::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_password_is_never_shown() {
+    for text in ["nats://me:secret@a", "me:sec@ret@a", "nats://secret@a b"] {
+        let url = NatsUrl::parse(text).expect("refused later, without its text");
+        assert!(url.has_user());
+        assert!(!url.show().expect("text").contains("sec"), "{text}");
     }
 }
 
