@@ -48,6 +48,7 @@ fn python_clients_get_every_message_once_or_are_told() {
 }
 
 #[test]
+#[ignore = "takes two minutes: scripts/storm --kinds"]
 fn python_clients_over_aiohttp_get_every_message_once_or_are_told() {
     let test = "python_clients_over_aiohttp_get_every_message_once_or_are_told";
     python(test, 20, "", &[("SOCKET", "aiohttp")]);
@@ -68,6 +69,7 @@ fn javascript_clients_get_every_message_once_or_are_told() {
 }
 
 #[test]
+#[ignore = "takes two minutes: scripts/storm --kinds"]
 fn javascript_clients_renew_their_tokens_on_the_way() {
     let test = "javascript_clients_renew_their_tokens_on_the_way";
     let flags = format!("--auth-enabled true --jwt-secret {SECRET}");
@@ -75,6 +77,7 @@ fn javascript_clients_renew_their_tokens_on_the_way() {
 }
 
 #[test]
+#[ignore = "takes two minutes: scripts/storm --kinds"]
 fn clients_in_node_get_every_message_once_or_are_told() {
     let test = "clients_in_node_get_every_message_once_or_are_told";
     runs_in(test, "node", "own_client.mjs", 30);
@@ -87,6 +90,7 @@ fn clients_in_bun_get_every_message_once_or_are_told() {
 }
 
 #[test]
+#[ignore = "takes two minutes: scripts/storm --kinds"]
 fn clients_in_deno_get_every_message_once_or_are_told() {
     let test = "clients_in_deno_get_every_message_once_or_are_told";
     runs_in(test, "deno", "own_client.mjs", 30);
@@ -99,12 +103,14 @@ fn pages_of_chromium_get_every_message_once_or_are_told() {
 }
 
 #[test]
+#[ignore = "takes two minutes: scripts/storm --kinds"]
 fn pages_of_firefox_get_every_message_once_or_are_told() {
     let test = "pages_of_firefox_get_every_message_once_or_are_told";
     runs_in(test, "firefox", "browser_own.mjs", 12);
 }
 
 #[test]
+#[ignore = "takes two minutes: scripts/storm --kinds"]
 fn a_page_of_webkit_gets_every_message_once_or_is_told() {
     let test = "a_page_of_webkit_gets_every_message_once_or_is_told";
     runs_in(test, "webkit", "browser_own.mjs", 12);
