@@ -43,6 +43,7 @@ fn runs_in(test: &str, runtime: &str, script: &str, count: usize) {
 }
 
 #[test]
+#[ignore = "takes two minutes: scripts/storm --kinds"]
 fn python_clients_get_every_message_once_or_are_told() {
     python("python_clients_get_every_message_once_or_are_told", 60, "", &[]);
 }
@@ -84,6 +85,7 @@ fn clients_in_node_get_every_message_once_or_are_told() {
 }
 
 #[test]
+#[ignore = "takes two minutes: scripts/storm --kinds"]
 fn clients_in_bun_get_every_message_once_or_are_told() {
     let test = "clients_in_bun_get_every_message_once_or_are_told";
     runs_in(test, "bun", "own_client.mjs", 30);
