@@ -345,5 +345,6 @@ pub fn storm(test: &str, flags: &str, deflates: bool, start: impl FnOnce(&Proxy)
     for reason in ["slow", "conflated", "retention", "restart"] {
         assert!(gaps.contains_key(reason), "no gap for {reason}: {gaps:?}");
     }
-    assert_eq!(in_context > 0.0, deflates, "compression is negotiated, or is not");
+    // Whether any is in context depends on how much of the storm was left since the last restart.
+    assert_eq!(in_context + twins > 0.0, deflates, "compression is negotiated, or is not");
 }
