@@ -63,6 +63,7 @@ fn python_clients_renew_their_tokens_on_the_way() {
 }
 
 #[test]
+#[ignore = "takes two minutes: scripts/storm --kinds"]
 fn javascript_clients_get_every_message_once_or_are_told() {
     let test = "javascript_clients_get_every_message_once_or_are_told";
     with_sockets_of(test, "ws", 30, "", &[]);
