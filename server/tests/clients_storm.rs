@@ -100,6 +100,7 @@ fn clients_in_deno_get_every_message_once_or_are_told() {
 }
 
 #[test]
+#[ignore = "takes two minutes: scripts/storm --kinds"]
 fn pages_of_chromium_get_every_message_once_or_are_told() {
     let test = "pages_of_chromium_get_every_message_once_or_are_told";
     runs_in(test, "chromium", "browser_own.mjs", 12);
