@@ -3,12 +3,19 @@
 //! * `hub`: composition, and the contract with the event loop; `core`: what needs two components;
 //! * `session`, `delivery`, `link`, `connection`, `channel`: the components, from the top down;
 //! * `patterns`, `pattern_set`, `reach`: subscriptions to all channels whose names begin alike;
+//! * `presence`, `presence_turn`: who is subscribed, where that is kept;
 //! * `context`, `timers`, `turn_limits`: time, settings, and what components ask of those above;
 //! * `reconnects`: clients that are told to reconnect, and when their connections are closed;
 //! * `shared_count`: what the services of a fleet share, and how much of it each may take;
 //! * `log_page`: what is read of a log by request;
 //! * `handover`: what goes over to another process, and what comes from one;
-//! * `effect`, `shard_messages`: what leaves the broker, for its event loop and for other shards.
+//! * `inbound`, `lifecycle`, `tick`, `disconnect`, `reconfigure`: moves that need all components;
+//! * `connection_query`, `connection_info`: what operators ask of connections, and are told;
+//! * `effect`, `client_report`: what leaves the broker for its event loop;
+//! * `shard_messages`, `from_shards`: what passes between shards;
+//! * `upstream_messages`, `from_upstream`, `degradation`: the same with an external order;
+//! * `sim`: a seeded simulation of several shards; `recovery_faults` and `upstream_faults` are
+//!   planted for it to find.
 
 mod channel;
 mod client_report;

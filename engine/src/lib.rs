@@ -25,6 +25,7 @@
 //! * **Replace settings while it runs**: [`Engine::live_config`], a [`LiveConfig`].
 //! * **Share the order of channels with other engines**: an [`ExternalOrder`] gives messages their
 //!   positions, and delivers by [`Engine::external_feed`].
+//! * **Hand all connections over to another process**: [`Engine::predecessor`], [`Successor`].
 //! * **Encrypt**: [`TlsSource`], whose configuration can be replaced while it runs; [`KernelTls`].
 //! * **Bound what a channel keeps, and join small messages**: [`Retention`]; of some
 //!   channels otherwise: [`ClassRule`], of which [`ChannelClass`]es are made.
@@ -71,7 +72,7 @@
 //!
 //! A write that did not makes its connection a laggard: `broker/delivery/catch_up.rs` reads the log
 //! for it at its own pace. To other shards with subscribers `broker/channel/home.rs` sends the same
-//! bytes by a `sync::lane`; they go on at step 8 there. A client's message begins at
+//! bytes by a `sync::spsc` lane; they go on at step 8 there. A client's message begins at
 //! `shard/io/receive.rs` and `broker/session.rs`, and goes on at step 5.
 //!
 //! # The path of a connection

@@ -3,10 +3,12 @@
 //! * `event_loop`: the duty cycle that drives the broker; `parts`: what its thread starts with;
 //! * `handshake`: from the listener to an upgraded connection, on monoio;
 //! * `tls`: records in user space or in the kernel;
-//! * `io`: the broker's writes and reads on the delivery `ring`;
+//! * `io`: the broker's writes and reads on the `delivery_ring`;
 //! * `command`, `question`, `pending_publish`, `mesh`, `peers`: what arrives from other threads;
 //! * `upstream_link`: the external order, where there is one;
-//! * `clock`, `wake_flag`, `metrics_reporter`, `drain`: time, sleep, metrics, the end.
+//! * `handover_order`, `standby_order`: what a shard is told in a hand-over;
+//! * `clock`, `wake_flag`, `client_log`, `metrics_reporter`, `drain`: time, sleep, log lines,
+//!   metrics, the end.
 
 mod client_log;
 mod clock;

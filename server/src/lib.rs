@@ -10,10 +10,13 @@
 //! [`commands`] are apart: `sub`, `pub` and others for those who use a server, and of
 //! [`diagnostics`] `verify`, which checks a running server, and `doctor`, which checks a machine.
 //!
+//! [`cluster`] shares the order of channels with other servers; `handover` passes all connections
+//! to a new process, or takes them over.
+//!
 //! The engine has its own threads; all of this runs on one ordinary thread, but for what may block
-//! it: the log, the access log, reloads of files and verification of tokens have threads of their
-//! own. It reaches the engine only through its public functions. The process exits in `main.rs` and
-//! nowhere else.
+//! it: the log, the access log, reloads of files, verification of tokens, the cluster's connection
+//! and a hand-over have threads of their own. It reaches the engine only through its public
+//! functions. The process exits in `main.rs` and nowhere else.
 
 pub mod access_log;
 pub mod adapters;

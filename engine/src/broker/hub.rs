@@ -57,7 +57,8 @@ use crate::types::{
 ///
 /// | component | state |
 /// |---|---|
-/// | `session` | requests, identities, what clients wait for |
+/// | `session`, `reconnects` | requests, identities, what clients wait for; a drain's time slots |
+/// | `presence`, `patterns` | rosters of channels; subscriptions by prefix |
 /// | `delivery` | what an iteration writes: replies, sweeps, laggards |
 /// | `link` | lanes to the other shards, credits |
 /// | `connection` | records, states, rates |

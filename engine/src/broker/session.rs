@@ -13,6 +13,8 @@
 //! | `custom` | sessions of a protocol of the embedder |
 //! | `streams` | requests for Server-Sent Events |
 //! | `answers` | the messages clients are sent |
+//! | `order` | a request for channels, as the session understood it |
+//! | `farewell` | what clients are told before their connections end |
 //! | `handover` | sessions that go over to another process |
 
 mod answered;
