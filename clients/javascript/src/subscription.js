@@ -33,6 +33,14 @@ export function handled(all, of) {
   return all;
 }
 
+/** The gap before the first message of a channel that came by a pattern, where a connection has ended
+ * since the pattern was confirmed first: nobody knows what of it came meanwhile.
+ * @param {Message} message @param {Subscription[]} of */
+export function lateness({ room, seq, prev = seq - 1 }, of) {
+  const isLate = prev > 0 && of.some((one) => one.isPattern && one.confirmations > 1);
+  return isLate ? { channel: room, reason: "unknown", to: seq - 1 } : undefined;
+}
+
 export class Subscription {
   /** Whether anything is handed to the application. */
   isOpen = true;

@@ -5,7 +5,7 @@
 // is not handed over twice.
 
 import { Places } from "./places.js";
-import { handled, Subscription } from "./subscription.js";
+import { handled, lateness, Subscription } from "./subscription.js";
 import { Client } from "./uringcast.js";
 
 /** Milliseconds in which tabs tell a new leader what they want. */
@@ -160,6 +160,7 @@ export class SharedClient {
         return;
       }
       case "confirmed":
+        if (told.tab && told.tab !== this.#tab) return;
         if (told.told.epoch && !told.name.endsWith("*")) this.#confirmed(told.name, told.told);
         return this.#subscriptions.get(told.name)?.confirmed(told.told);
       case "ended":
@@ -181,8 +182,8 @@ export class SharedClient {
    * @param {Position} [before] where the tab stood */
   #hand(channel, to, what, before) {
     const at = this.#places.get(channel);
-    for (const one of [...this.#subscriptions.values()]) {
-      if (!one.covers(channel) || (to === "onState" && !one.options.state)) continue;
+    for (const one of this.#heard(channel)) {
+      if (to === "onState" && !one.options.state) continue;
       try {
         one.hand(to, what, channel, before ?? (at && { ...at, seq: at.seq - 1 }), at);
       } catch (error) {
@@ -192,8 +193,8 @@ export class SharedClient {
   }
 
   /** @param {string} channel */
-  #isHeard(channel) {
-    return [...this.#subscriptions.values()].some((one) => one.covers(channel));
+  #heard(channel) {
+    return [...this.#subscriptions.values()].filter((one) => one.covers(channel));
   }
 
   /** @param {string} channel @param {import("./places.js").Confirmation} told */
@@ -205,25 +206,33 @@ export class SharedClient {
   /** @param {import("./subscription.js").Message} message @param {Position | undefined} at */
   #message(message, at) {
     const { room, seq, prev } = message;
-    if (!this.#isHeard(room)) return;
+    const by = this.#heard(room);
+    if (!by.length) return;
     if (seq === undefined) return this.#hand(room, "onMessage", message);
     const before = this.#places.get(room);
     // The server has restarted, or this is where the tab begins.
     if (at && before?.epoch !== at.epoch) this.#places.set(room, { epoch: at.epoch, seq: seq - 1 });
-    const { isNew, gap } = this.#places.arrive(room, seq, prev);
+    const { isNew, gap: missing } = this.#places.arrive(room, seq, prev);
+    // Of what is missing the tab that leads has told, unless it leads since then.
+    const gap = before ? missing && { ...missing, reason: "unknown" } : lateness(message, by);
     if (gap) this.#hand(room, "onGap", gap, before);
     if (isNew) this.#hand(room, "onMessage", message, before);
   }
 
   /** @param {import("./places.js").Gap} gap @param {Position | undefined} at where it goes on */
   #gap(gap, at) {
-    const { channel, from, to } = gap;
+    const { channel, from, to, reason } = gap;
     const before = this.#places.get(channel);
-    if (!before || !this.#isHeard(channel)) return;
-    if (at && before.epoch === at.epoch && from !== undefined && to !== undefined) {
-      const told = { from_seq: from, to_seq: to, missed: gap.missed ?? 0, reason: gap.reason };
+    // What the leader lacks before a message: each tab compares that with its own place.
+    if (from === undefined && to !== undefined) return;
+    const by = this.#heard(channel);
+    // A tab without a place has missed something, if its subscription had begun.
+    if (!(before ? by.length : by.some((one) => one.confirmations))) return;
+    if (!at && reason === "unknown") this.#places.forget(channel);
+    else if (at && before?.epoch === at.epoch && from !== undefined && to !== undefined) {
+      const told = { from_seq: from, to_seq: to, missed: gap.missed ?? 0, reason };
       if (!this.#places.skip(channel, told)) return;
-    } else if (at) this.#places.set(channel, at);
+    } else if (at) this.#places.set(channel, { epoch: at.epoch, seq: to ?? at.seq });
     this.#hand(channel, "onGap", gap, before);
   }
 
@@ -231,7 +240,7 @@ export class SharedClient {
   #state(channel, state) {
     const before = this.#places.get(channel);
     const { epoch, seq } = state.as_of;
-    if (!this.#isHeard(channel) || (before && before.epoch === epoch && before.seq >= seq)) return;
+    if (!this.#heard(channel).length || (before && before.epoch === epoch && before.seq >= seq)) return;
     this.#places.set(channel, state.as_of);
     this.#hand(channel, "onState", state, before);
   }
@@ -241,6 +250,8 @@ export class SharedClient {
 class Leader {
   /** Who wants what: by name, the tabs. @type {Map<string, Set<string>>} */
   #wanted = new Map();
+  /** What the server has confirmed. @type {Set<string>} */
+  #begun = new Set();
   isOver = false;
   /** @type {Client | undefined} */
   client;
@@ -303,18 +314,18 @@ class Leader {
     const { name, since } = want;
     const tabs = this.#wanted.get(name) ?? new Set();
     this.#wanted.set(name, tabs.add(tab));
-    if (!this.#census) return this.#subscribe(want);
+    if (!this.#census) return this.#subscribe(want, tab);
     // The tab that stands farthest back decides where all go on.
     const other = this.#census.get(name);
     const isBehind = since && (!other?.since || since.seq < other.since.seq);
     if (!other || isBehind) this.#census.set(name, { ...other, ...want });
   }
 
-  /** @param {Want} want */
-  #subscribe({ name, ...from }) {
+  /** @param {Want} want @param {string} [tab] that asks for it */
+  #subscribe({ name, ...from }, tab) {
     const { client } = this;
     if (!client) return;
-    if (client.has(name)) return this.#again(client, name, from);
+    if (client.has(name)) return this.#again(client, name, from, tab);
     const at = (/** @type {string} */ channel) => client.position(channel);
     client.subscribe(name, {
       ...from,
@@ -322,13 +333,17 @@ class Leader {
       onGap: (gap, channel) => this.tell({ kind: "gap", gap, at: at(channel) }),
       onState: (state, channel) => this.tell({ kind: "state", channel, state }),
       onError: (error) => this.tell({ kind: "ended", name, why: error.message, code: error.code }),
-      onConfirmed: (told) => this.tell({ kind: "confirmed", name, told }),
+      onConfirmed: (told) => {
+        this.#begun.add(name);
+        this.tell({ kind: "confirmed", name, told });
+      },
     });
   }
 
   /** It is heard already: what this tab lacks is sent once more.
-   * @param {Client} client @param {string} name @param {Omit<Want, "name">} from */
-  async #again(client, name, { since, last, replay, state }) {
+   * @param {Client} client @param {string} name @param {Omit<Want, "name">} from
+   * @param {string} [tab] */
+  async #again(client, name, { since, last, replay, state }, tab) {
     if (!since && last && !replay && !name.endsWith("*")) {
       const page = await client.history(name, { limit: last, reverse: true }).catch(() => undefined);
       const oldest = page?.messages.at(-1);
@@ -336,7 +351,8 @@ class Leader {
     }
     if (await client.again(name, since ? { since } : { state, replay })) return;
     const told = client.position(name) ?? {};
-    if (client.status === "open") this.tell({ kind: "confirmed", name, told });
+    // Where the server's answer is due, all tabs will be told of that.
+    if (client.status === "open" && this.#begun.has(name)) this.tell({ kind: "confirmed", tab, name, told });
   }
 
   /** @param {string} tab @param {string} name */
@@ -344,6 +360,7 @@ class Leader {
     const tabs = this.#wanted.get(name);
     if (!tabs?.delete(tab) || tabs.size) return;
     this.#wanted.delete(name);
+    this.#begun.delete(name);
     this.client?.drop(name);
   }
 

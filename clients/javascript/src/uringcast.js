@@ -4,7 +4,7 @@
 
 import { after, Backoff } from "./advice.js";
 import { Places } from "./places.js";
-import { handled, Subscription } from "./subscription.js";
+import { handled, lateness, Subscription } from "./subscription.js";
 
 export { Subscription };
 
@@ -383,9 +383,7 @@ export class Client {
     else if (seq === undefined) this.#hand(room, "onMessage", message);
     else {
       const { isNew, gap: missing } = this.#places.arrive(room, seq, prev);
-      // Of a channel that appeared while there was no connection nobody knows what came before.
-      const isLate = !before && (prev ?? seq - 1) > 0 && by.some((one) => one.confirmations > 1);
-      const gap = isLate ? { channel: room, reason: "unknown", to: seq - 1 } : missing;
+      const gap = before ? missing : lateness(message, by);
       this.#hand(room, "onGap", gap, before, { ...this.#places.get(room), seq: seq - 1 });
       if (isNew) this.#hand(room, "onMessage", message, before);
     }
@@ -438,6 +436,7 @@ export class Client {
       const confirmed = (/** @type {any} */ told) => {
         if (told.epoch) this.#places.enter(told.epoch);
         one.confirmed(told);
+        this.#call(() => one.options.onConfirmed?.(told));
       };
       const refused = (/** @type {Error} */ error) => this.#refused(one.name, error);
       await this.#insist({ pattern: one.name, presence }, socket, confirmed).catch(refused);
