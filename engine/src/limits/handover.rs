@@ -22,8 +22,6 @@ pub const HANDOVER_COMMIT: Duration = Duration::from_secs(5);
 pub const HANDOVER_TAKEN: Duration = Duration::from_secs(1);
 /// For the old process to end, once its socket is closed behind its state.
 pub const HANDOVER_ENDED: Duration = Duration::from_secs(1);
-/// For handshakes under way at a hand-over: those that end sooner go to the new process.
-pub const HANDOVER_LATE: Duration = Duration::from_secs(5);
 /// Sockets that a shard copies, and receives that it ends, in one iteration of a hand-over: about
 /// 0.1 ms, so that deliveries go on.
 pub const HANDOVER_PER_TURN: usize = 256;
