@@ -4,30 +4,16 @@
 
 mod support;
 
-use std::process::Command;
-
 use support::storm::{Clients, storm};
 use support::{raise_descriptors, tools};
 
 const SECRET: &str = "an-old-oak-in-the-meadow-of-1849";
 
-/// Python's clients alone.
-fn python(test: &str, count: usize, flags: &str, more: &[(&str, &str)]) {
+/// Clients of Python, or of JavaScript in Node 20, which has no WebSocket of its own: `SOCKET`.
+fn clients(test: &str, script: &str, count: usize, flags: &str, more: &[(&str, &str)]) {
     storm(test, flags, true, |proxy| {
-        let command = tools::client_command(test, "own_client.py");
+        let command = tools::client_command(test, script);
         command.map(|command| Clients::start(command, proxy, count, more)).into_iter().collect()
-    });
-}
-
-/// Clients of JavaScript in Node 20, which has no WebSocket of its own.
-fn with_sockets_of(test: &str, socket: &str, count: usize, flags: &str, more: &[(&str, &str)]) {
-    storm(test, flags, true, |proxy| {
-        let command = tools::client_command(test, "own_client.mjs");
-        let start = |mut command: Command| {
-            command.env("SOCKET", socket);
-            Clients::start(command, proxy, count, more)
-        };
-        command.map(start).into_iter().collect()
     });
 }
 
@@ -45,29 +31,30 @@ fn runs_in(test: &str, runtime: &str, script: &str, count: usize) {
 #[test]
 #[ignore = "takes two minutes: scripts/storm --kinds"]
 fn python_clients_get_every_message_once_or_are_told() {
-    python("python_clients_get_every_message_once_or_are_told", 60, "", &[]);
+    let test = "python_clients_get_every_message_once_or_are_told";
+    clients(test, "own_client.py", 60, "", &[]);
 }
 
 #[test]
 #[ignore = "takes two minutes: scripts/storm --kinds"]
 fn python_clients_over_aiohttp_get_every_message_once_or_are_told() {
     let test = "python_clients_over_aiohttp_get_every_message_once_or_are_told";
-    python(test, 20, "", &[("SOCKET", "aiohttp")]);
+    clients(test, "own_client.py", 20, "", &[("SOCKET", "aiohttp")]);
 }
 
 #[test]
 fn python_clients_renew_their_tokens_on_the_way() {
-    let flags = format!("--auth-enabled true --jwt-secret {SECRET}");
     let test = "python_clients_renew_their_tokens_on_the_way";
-    python(test, 20, &flags, &[("JWT_SECRET", SECRET)]);
+    let flags = format!("--auth-enabled true --jwt-secret {SECRET}");
+    clients(test, "own_client.py", 20, &flags, &[("JWT_SECRET", SECRET)]);
 }
 
 #[test]
 #[ignore = "takes two minutes: scripts/storm --kinds"]
 fn javascript_clients_get_every_message_once_or_are_told() {
     let test = "javascript_clients_get_every_message_once_or_are_told";
-    with_sockets_of(test, "ws", 30, "", &[]);
-    with_sockets_of(test, "undici", 30, "", &[]);
+    clients(test, "own_client.mjs", 30, "", &[("SOCKET", "ws")]);
+    clients(test, "own_client.mjs", 30, "", &[("SOCKET", "undici")]);
 }
 
 #[test]
@@ -75,7 +62,8 @@ fn javascript_clients_get_every_message_once_or_are_told() {
 fn javascript_clients_renew_their_tokens_on_the_way() {
     let test = "javascript_clients_renew_their_tokens_on_the_way";
     let flags = format!("--auth-enabled true --jwt-secret {SECRET}");
-    with_sockets_of(test, "ws", 20, &flags, &[("JWT_SECRET", SECRET)]);
+    let more = [("SOCKET", "ws"), ("JWT_SECRET", SECRET)];
+    clients(test, "own_client.mjs", 20, &flags, &more);
 }
 
 #[test]
