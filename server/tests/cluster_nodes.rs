@@ -15,8 +15,9 @@ fn node(nats: &Nats, flags: &str) -> Server {
     Server::start(&format!("--shards=1 --keepalive-interval=1h {} {flags}", nats.flag()))
 }
 
+/// Nodes that are called otherwise each.
 fn nodes(nats: &Nats) -> Vec<Server> {
-    (0..NODES).map(|_| node(nats, "")).collect()
+    (0..NODES).map(|place| node(nats, &format!("--server-name=node-{place}"))).collect()
 }
 
 /// A client of each node, subscribed to a channel.

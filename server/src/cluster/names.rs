@@ -8,6 +8,9 @@ use super::chain::Message;
 use super::outbox::place_of;
 use super::{stored_publications, subjects};
 
+/// The service of nodes that have only one, whatever its name.
+const ONLY: &str = "_";
+
 /// The services of this node, by name: nodes may have them in another order.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
@@ -18,6 +21,8 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new(services: Arc<[String]>, depth: usize) -> Names {
+        // Operators name a server that has a single service as they name its machine.
+        let services = if services.len() == 1 { Arc::new([ONLY.to_owned()]) } else { services };
         Names { services, depth }
     }
 
