@@ -14,15 +14,21 @@
 //!
 //! * `server_link`, `jetstream_requests`, `reads`: the connection, requests and answers, reads.
 //! * `setup`: the streams, made or checked.
+//! * `leadership`: what is known of a stream's leader, and when to go to another server.
 //! * `partition`: one stream, and what passes between it and the engine.
 //! * `health`, `status`: whether publications can be ordered; what is shown of it.
+//! * `delivery_lag`: how long publications took from their stream to the engine.
 //! * `node`, `node_parts`: the thread's loop, and its tasks.
 //! * `stream_order`: the engine's end of it.
+//! * `inspection`: what servers and streams say, for commands that look.
 
 mod chain;
 pub mod cluster_config;
+mod delivery_lag;
 mod health;
+pub(crate) mod inspection;
 mod jetstream_requests;
+mod leadership;
 mod names;
 mod node;
 mod node_parts;
@@ -51,12 +57,13 @@ use tokio::time::{Instant, sleep};
 use uringcast_engine::{ExternalFeed, ExternalOrder};
 
 use cluster_config::ClusterConfig;
-use jetstream_requests::Requests;
+pub(crate) use delivery_lag::DeliveryLag;
+use jetstream_requests::{Acknowledgement, Requests};
 use names::Names;
 use node::{Node, Sources};
 use node_parts::Parts;
 use partition::Partition;
-pub(crate) use setup::SetupError;
+pub(crate) use setup::{RECOMMENDED_VERSION, SetupError, is_at_least};
 pub use status::{ClusterStatus, StreamStatus};
 use stream_order::{Command, StreamOrder};
 use stream_view::Kept;
@@ -174,11 +181,9 @@ async fn prepare(
     stop: oneshot::Receiver<()>,
 ) -> Result<Ready, SetupError> {
     let node = format!("{:016x}", random());
-    let (client, link) = server_link::connect(&config, &node).await?;
-    let (acknowledged, acknowledgements) = mpsc::channel(OUTBOX_MESSAGES);
-    let requests = Requests::new(client.clone(), acknowledged);
-    let answers = subscribe(&client, requests.answers()).await?;
-    tokio::spawn(dispatch(answers, Arc::clone(&requests)));
+    let servers: Vec<_> = config.servers.iter().map(String::as_str).collect();
+    let (client, link) = server_link::connect(&config, &servers, &node).await?;
+    let (requests, acknowledgements) = requests(&client).await?;
     let infos = prepare_streams(&client, &requests, &config).await?;
     // Before anything is followed: what is stored from now on arrives.
     let live = subscribe(&client, format!("{}.live.>", config.prefix)).await?;
@@ -206,6 +211,17 @@ async fn prepare(
         partitions,
     });
     Ok((order, status, Prepared { parts, sources }))
+}
+
+/// Requests by a connection, and the acknowledgements of what they store.
+async fn requests(
+    client: &Client,
+) -> Result<(Arc<Requests>, mpsc::Receiver<Acknowledgement>), SetupError> {
+    let (acknowledged, acknowledgements) = mpsc::channel(OUTBOX_MESSAGES);
+    let requests = Requests::new(client.clone(), acknowledged);
+    let answers = subscribe(client, requests.answers()).await?;
+    tokio::spawn(dispatch(answers, Arc::clone(&requests)));
+    Ok((requests, acknowledgements))
 }
 
 /// Makes or checks the streams, as soon as JetStream has a leader: all servers may have been

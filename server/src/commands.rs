@@ -89,10 +89,10 @@ fn examine_machine(matches: &ArgMatches, environment: Environment) -> Result<i32
     let mut options = doctor::Options::from_arg_matches(matches)?;
     if let Some(path) = options.config.take() {
         let (settings, config) = configuration(&path, environment)?;
-        let tls = config.tls.iter().any(Option::is_some);
-        options.configure(&given(matches), &settings, tls);
+        options.configure(&given(matches), &settings, config);
     }
-    Ok(print_report(&doctor::examine(&options, Path::new("/")), options.json))
+    let report = wait(async { Ok(doctor::examine(&options, Path::new("/")).await) })?;
+    Ok(print_report(&report, options.json))
 }
 
 fn examine_server(matches: &ArgMatches, environment: Environment) -> Result<i32, Failure> {

@@ -8,5 +8,6 @@
 
 pub mod check_report;
 pub mod client;
+mod cluster_checks;
 pub mod doctor;
 pub mod verify;

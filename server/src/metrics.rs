@@ -161,13 +161,19 @@ impl Metrics {
         let (mut guard, now) = (self.accumulator.lock(), Timestamp::now());
         let accumulator = &mut *guard;
         accumulator.dashboard.make_point(&accumulator.totals, now);
-        accumulator.dashboard_now(now)
+        self.with_cluster_now(accumulator.dashboard_now(now))
     }
 
     /// What the dashboard shows of now, and its points of the last minutes.
     pub fn dashboard(&self) -> (Value, Value) {
         let accumulator = self.accumulator.lock();
-        (accumulator.dashboard_now(Timestamp::now()), accumulator.dashboard.history())
+        let now = self.with_cluster_now(accumulator.dashboard_now(Timestamp::now()));
+        (now, accumulator.dashboard.history())
+    }
+
+    fn with_cluster_now(&self, mut now: Value) -> Value {
+        now["cluster"] = self.cluster_now();
+        now
     }
 
     /// Everything in the text format 0.0.4: families by name, samples by the values of their

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use uringcast_engine::ExternalFeed;
 
+use super::leadership::{Leadership, ServerChoice};
 use super::partition::Partition;
 use super::server_link::LinkEvent;
-use crate::limits::{DISCONNECTED_PATIENCE, LEADER_PROBE, LEADERLESS_PATIENCE};
+use crate::limits::{DISCONNECTED_PATIENCE, HEALTH_PROBE, LEADER_PROBE, LEADERLESS_PATIENCE};
 
 /// Why nothing can be ordered, as clients and metrics have it.
 pub(super) const DISCONNECTED: &str = "disconnected";
@@ -41,6 +42,9 @@ pub(super) struct Health {
     disconnected_since: Option<Duration>,
     degraded: Option<&'static str>,
     probed: Duration,
+    /// When all streams were asked, not only those that fail.
+    all_probed: Duration,
+    server: ServerChoice,
     /// Connections that came back.
     pub(super) reconnects: u64,
     /// Times that messages came faster than they were taken.
@@ -73,8 +77,22 @@ impl Health {
             return Vec::new();
         }
         self.probed = now;
-        let failing = partitions.iter().enumerate().filter(|(_, one)| one.failing_since.is_some());
-        failing.map(|(place, _)| place).collect()
+        let is_round = now >= self.all_probed + HEALTH_PROBE;
+        if is_round {
+            self.all_probed = now;
+        }
+        let is_due = |(_, one): &(usize, &Partition)| is_round || one.failing_since.is_some();
+        partitions.iter().enumerate().filter(is_due).map(|(place, _)| place).collect()
+    }
+
+    /// A question about a stream's leader has come to this.
+    pub(super) fn handle_leadership(&mut self, now: Duration, leadership: Leadership) {
+        self.server.handle(now, leadership);
+    }
+
+    /// It is time to go to another server. It counts as done.
+    pub(super) fn take_move(&mut self, now: Duration) -> bool {
+        self.is_connected() && self.server.take_move(now)
     }
 
     /// What has changed for publishers.

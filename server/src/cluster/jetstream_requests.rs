@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_nats::{Client, HeaderMap, Message};
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::outbox::AttemptId;
-use crate::limits::{ANSWER_MESSAGES, QUESTION_PATIENCE, SEND_PATIENCE};
+use crate::limits::{ANSWER_MESSAGES, QUESTION_PATIENCE, READ_PATIENCE, SEND_PATIENCE};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +99,12 @@ impl Requests {
         timeout(SEND_PATIENCE, send).await.map_err(|_| RequestError::Late)?.map_err(Into::into)
     }
 
+    /// Connects anew, to any of the servers.
+    pub(crate) async fn go_to_another_server(&self) {
+        // Fails once the connection is given up, which is by the node's end only.
+        let _ = self.client.force_reconnect().await;
+    }
+
     /// Bytes of a message that the server takes.
     pub(crate) fn largest(&self) -> usize {
         self.client.max_payload()
@@ -109,6 +116,7 @@ impl Requests {
         subject: &str,
         (headers, data): (HeaderMap, Bytes),
         is_last: fn(&Message) -> bool,
+        patience: Duration,
     ) -> Result<Vec<Message>, RequestError> {
         let id = self.asked.fetch_add(1, Ordering::Relaxed);
         let (to, mut from) = mpsc::channel(ANSWER_MESSAGES);
@@ -116,7 +124,7 @@ impl Requests {
         let _open = Open { id, requests: self };
         let reply = format!("{}.q.{id}", self.inbox);
         let subject = subject.to_owned();
-        let deadline = Instant::now() + QUESTION_PATIENCE;
+        let deadline = Instant::now() + patience;
         let send = self.client.publish_with_reply_and_headers(subject, reply, headers, data);
         timeout_at(deadline, send).await.map_err(|_| RequestError::Late)??;
         let mut all = Vec::new();
@@ -146,7 +154,7 @@ impl Requests {
         headers: HeaderMap,
         data: Bytes,
     ) -> Result<Value, RequestError> {
-        let mut answers = self.ask(subject, (headers, data), |_| true).await?;
+        let mut answers = self.ask(subject, (headers, data), |_| true, QUESTION_PATIENCE).await?;
         let answer = answers.pop().ok_or(RequestError::Late)?;
         let answer: Value = serde_json::from_slice(&answer.payload)?;
         match refusal(&answer) {
@@ -155,14 +163,22 @@ impl Requests {
         }
     }
 
-    /// Reads messages at any replica. The last answer says how it ended.
+    /// Reads messages at any replica. The last answer says how it ended. One that does not answer
+    /// may be frozen: another one is asked, by chance, and gets more time.
     pub(crate) async fn read(
         &self,
         subject: &str,
         request: &Value,
     ) -> Result<Vec<Message>, RequestError> {
         let data = Bytes::from(request.to_string());
-        self.ask(subject, (HeaderMap::new(), data), |answer| status(answer).is_some()).await
+        let is_last = |answer: &Message| status(answer).is_some();
+        let mut patience = READ_PATIENCE;
+        loop {
+            match self.ask(subject, (HeaderMap::new(), data.clone()), is_last, patience).await {
+                Err(RequestError::Late) if patience < QUESTION_PATIENCE => patience *= 2,
+                ended => return ended,
+            }
+        }
     }
 }
 

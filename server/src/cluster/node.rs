@@ -1,6 +1,6 @@
 //! The cluster's thread: what comes from the servers goes to the engine, and back.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_nats::Subscriber;
 use futures_util::StreamExt as _;
@@ -8,8 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use uringcast_engine::{Epoch, Sequenced};
 
+use super::chain::Step;
 use super::health::Health;
 use super::jetstream_requests::{Acknowledgement, refusal, status};
+use super::leadership::Leadership;
 use super::node_parts::{Found, Parts};
 use super::outbox::Outcome;
 use super::partition::Partition;
@@ -18,7 +20,7 @@ use super::status::ClusterStatus;
 use super::stream_order::Command;
 use super::stream_view::Event;
 use super::{reads, subjects};
-use crate::limits::{DELIVERY_RETRY, LIVE_CHUNK, STATUS_INTERVAL};
+use crate::limits::{DELIVERY_RETRY, LEADERLESS_PATIENCE, LIVE_CHUNK, STATUS_INTERVAL};
 
 /// JetStream's number for a message that is being stored by another attempt.
 const BEING_STORED: u64 = 10_158;
@@ -131,6 +133,9 @@ impl Node {
         for place in self.health.probes(now, &self.parts.partitions) {
             self.parts.probe(place, &self.found);
         }
+        if self.health.take_move(now) {
+            self.parts.go_to_another_server();
+        }
         if let Some(change) = self.health.change(now, &self.parts.partitions) {
             change.tell(&self.parts.feed);
         }
@@ -143,12 +148,16 @@ impl Node {
 
     fn take_events(&mut self, place: usize) {
         let mut jobs = Vec::new();
+        let clock = wall_clock();
         while let Some(event) = self.parts.partitions[place].poll_event() {
             match event {
                 Event::Epoch(life) => self.begin_life(place, life),
                 Event::Channel { channel, step } => {
                     let of = (&self.parts.names, self.epoch);
                     let partition = &mut self.parts.partitions[place];
+                    if let Step::Deliver { message, .. } = &step {
+                        partition.counts.lag.record(message.time, clock);
+                    }
                     let more = partition.handle_step(of, &channel, step, &mut jobs);
                     self.deliveries.extend(more);
                 }
@@ -238,9 +247,13 @@ impl Node {
                 let held = partition.handle_backlog(names, (channel, of), backlog);
                 self.deliveries.extend(held);
             }
-            Found::Leader(place, is_there) => {
+            Found::Leader(place, leadership) => {
+                self.health.handle_leadership(now, leadership);
                 let partition = &mut self.parts.partitions[place];
-                if !is_there {
+                if leadership == Leadership::CutOff {
+                    // That is sure: there is no election to wait for.
+                    partition.failing_since = Some(now.saturating_sub(LEADERLESS_PATIENCE));
+                } else if leadership != Leadership::There {
                     _ = partition.failing_since.get_or_insert(now);
                 } else if partition.failing_since.take().is_some() {
                     // It may be another stream.
@@ -290,6 +303,12 @@ fn outcome_of(answer: &async_nats::Message) -> Outcome {
         }
         (None, Some(seq)) => Outcome::Stored(seq),
     }
+}
+
+/// Nanoseconds since 1970-01-01 UTC.
+fn wall_clock() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The epoch of all channels: another one when any stream is in another life.

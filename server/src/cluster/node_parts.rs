@@ -10,13 +10,14 @@ use uringcast_engine::ExternalFeed;
 
 use super::cluster_config::ClusterConfig;
 use super::jetstream_requests::Requests;
+use super::leadership::Leadership;
 use super::names::Names;
 use super::older_messages::Backlog;
 use super::outbox::Attempt;
 use super::partition::{Partition, ReadJob, Reading};
 use super::status::ClusterStatus;
 use super::stream_order::StreamOrder;
-use super::stream_view::{Answer, Question, QuestionId};
+use super::stream_view::{Answer, Question, QuestionId, StreamInfo};
 use super::{reads, setup};
 
 /// What tasks have found.
@@ -27,7 +28,7 @@ pub(super) enum Found {
     /// Older messages.
     Backlog(usize, Arc<str>, Reading, Option<Backlog>),
     /// Whether a stream has a leader.
-    Leader(usize, bool),
+    Leader(usize, Leadership),
 }
 
 /// What a node is made of, and what it does in tasks of their own.
@@ -41,6 +42,10 @@ pub(super) struct Parts {
     /// Reads of older messages that may begin.
     pub(super) reads: Arc<Semaphore>,
     pub(super) partitions: Vec<Partition>,
+}
+
+fn leadership(info: &Result<StreamInfo, Leadership>) -> Leadership {
+    info.as_ref().err().copied().unwrap_or(Leadership::There)
 }
 
 impl Parts {
@@ -68,7 +73,7 @@ impl Parts {
                 }
                 Question::Info => {
                     let info = setup::info(&requests, &config, &subjects).await;
-                    let _ = found.send(Found::Leader(place, info.is_ok()));
+                    let _ = found.send(Found::Leader(place, leadership(&info)));
                     info.map(Answer::Info).ok()
                 }
                 Question::TimeAt { seq } => {
@@ -90,9 +95,16 @@ impl Parts {
         let subjects = Arc::clone(&self.partitions[place].subjects);
         let found = found.clone();
         tokio::spawn(async move {
-            let is_there = setup::info(&requests, &config, &subjects).await.is_ok();
-            let _ = found.send(Found::Leader(place, is_there));
+            let info = setup::info(&requests, &config, &subjects).await;
+            let _ = found.send(Found::Leader(place, leadership(&info)));
         });
+    }
+
+    /// Leaves the server that this node is connected to.
+    pub(super) fn go_to_another_server(&self) {
+        tracing::warn!("the NATS server is cut off from the others, or they are: trying another");
+        let requests = Arc::clone(&self.requests);
+        tokio::spawn(async move { requests.go_to_another_server().await });
     }
 
     /// Sends something to be stored. Returns whether it is on its way.

@@ -10,6 +10,7 @@ use uringcast_engine::{
 };
 
 use super::chain::Step;
+use super::delivery_lag::DeliveryLag;
 use super::names::{Names, position};
 use super::older_messages::{Backlog, first_of};
 use super::outbox::{Ended, Outbox};
@@ -57,6 +58,7 @@ pub(super) struct ReadJob {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PartitionCounts {
     pub(super) delivered: u64,
+    pub(super) lag: DeliveryLag,
     /// Messages that another program has stored.
     pub(super) foreign: u64,
     pub(super) unknown_outcomes: u64,

@@ -22,10 +22,11 @@ pub(super) enum LinkEvent {
     TooSlow,
 }
 
-/// Connects to one of the servers, for the first time. Later it reconnects by itself, to any of
+/// Connects to one of these servers, for the first time. Later it reconnects by itself, to any of
 /// them.
 pub(super) async fn connect(
     config: &ClusterConfig,
+    servers: &[&str],
     node: &str,
 ) -> Result<(Client, mpsc::Receiver<LinkEvent>), SetupError> {
     let (events, received) = mpsc::channel(CONNECTION_EVENTS);
@@ -52,7 +53,6 @@ pub(super) async fn connect(
             SetupError::new("cluster_credentials", reason, remedy)
         })?;
     }
-    let servers: Vec<_> = config.servers.iter().map(String::as_str).collect();
     let connected = timeout(CONNECT_PATIENCE, options.connect(servers)).await;
     let reason = match connected {
         Ok(Ok(client)) => return Ok((client, received)),

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use async_nats::{Client, HeaderMap};
+use async_nats::{Client, HeaderMap, ServerInfo};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::cluster_config::ClusterConfig;
 use super::jetstream_requests::{RequestError, Requests};
+use super::leadership::Leadership;
 use super::stream_view::StreamInfo;
 use super::subjects::{Subjects, fnv1a};
-use crate::limits::{DUPLICATE_WINDOW, LEAST_PAYLOAD};
+use crate::limits::{DUPLICATE_WINDOW, FOLLOWER_SILENCE, LEAST_PAYLOAD};
 
 /// JetStream's error numbers.
-const STREAM_NOT_FOUND: u64 = 10_059;
+pub(super) const STREAM_NOT_FOUND: u64 = 10_059;
 const NO_MESSAGE_FOUND: u64 = 10_037;
 const NOT_ENABLED_FOR_ACCOUNT: u64 = 10_039;
 const NOT_ENABLED: u64 = 10_076;
@@ -22,6 +23,8 @@ const TEMPORARILY_UNAVAILABLE: u64 = 10_008;
 
 /// The oldest server whose reads name how far a replica is.
 const OLDEST_VERSION: (u64, u64) = (2, 11);
+/// The one that was tried most; replicas of older ones are further behind after a restart.
+pub(crate) const RECOMMENDED_VERSION: (u64, u64) = (2, 15);
 
 /// Keys of a stream's metadata.
 const PARTITIONS: &str = "uringcast_partitions";
@@ -36,11 +39,18 @@ pub(crate) struct SetupError {
     pub(crate) remedy: &'static str,
     /// It may pass by itself soon.
     pub(crate) may_pass: bool,
+    /// No server has answered.
+    is_silent: bool,
 }
 
 impl SetupError {
     pub(super) fn new(setting: &'static str, reason: String, remedy: &'static str) -> SetupError {
-        SetupError { setting, reason, remedy, may_pass: false }
+        SetupError { setting, reason, remedy, may_pass: false, is_silent: false }
+    }
+
+    /// What it says of a stream's leader.
+    fn leadership(&self) -> Leadership {
+        if self.is_silent { Leadership::Silent } else { Leadership::None }
     }
 }
 
@@ -51,6 +61,7 @@ impl From<RequestError> for SetupError {
             RequestError::Refused(number, text) => (*number, text.clone()),
             _ => (0, String::new()),
         };
+        let is_silent = !matches!(error, RequestError::Refused(..));
         let may_pass = matches!(number, 0 | NOT_ENABLED | TEMPORARILY_UNAVAILABLE);
         let error = match number {
             NOT_ENABLED | NOT_ENABLED_FOR_ACCOUNT => SetupError::new(
@@ -70,7 +81,7 @@ impl From<RequestError> for SetupError {
                 "See the log of nats-server, and what its account may do.",
             ),
         };
-        SetupError { may_pass, ..error }
+        SetupError { may_pass, is_silent, ..error }
     }
 }
 
@@ -113,15 +124,30 @@ const COMPARED: &[(&str, &str)] = &[
     ("republish", "cluster"),
 ];
 
+/// Whether a version is this one or a later one.
+pub(crate) fn is_at_least(version: &str, wanted: (u64, u64)) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= wanted
+}
+
 /// The servers' version is not too old for this.
 pub(super) fn check_version(version: &str) -> Result<(), SetupError> {
-    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
-    let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-    if (major, minor) >= OLDEST_VERSION {
+    if is_at_least(version, OLDEST_VERSION) {
         return Ok(());
     }
     let reason = format!("names a nats-server {version}, which cannot read batches");
     Err(SetupError::new("cluster", reason, "Use nats-server 2.11 or later; 2.15 is recommended."))
+}
+
+/// A server can be used for this.
+pub(super) fn check_server(server: &ServerInfo) -> Result<(), SetupError> {
+    check_version(&server.version)?;
+    if server.max_payload < LEAST_PAYLOAD {
+        let reason = format!("names servers that take messages of {} bytes", server.max_payload);
+        let remedy = "Give nats-server a max_payload of 512KB or more.";
+        return Err(SetupError::new("cluster", reason, remedy));
+    }
+    Ok(())
 }
 
 /// Makes the streams that are missing, and checks those that are there. Returns what is to be known
@@ -131,13 +157,7 @@ pub(crate) async fn prepare(
     requests: &Arc<Requests>,
     config: &ClusterConfig,
 ) -> Result<Vec<StreamInfo>, SetupError> {
-    let server = client.server_info();
-    check_version(&server.version)?;
-    if server.max_payload < LEAST_PAYLOAD {
-        let reason = format!("names servers that take messages of {} bytes", server.max_payload);
-        let remedy = "Give nats-server a max_payload of 512KB or more.";
-        return Err(SetupError::new("cluster", reason, remedy));
-    }
+    check_server(&client.server_info())?;
     let mut all = Vec::new();
     for partition in 0..config.partitions {
         let subjects = Subjects::new(&config.prefix, partition);
@@ -166,7 +186,11 @@ async fn ensure(
 }
 
 /// Compares a stream with the settings.
-fn check(is: &Value, config: &ClusterConfig, subjects: &Subjects) -> Result<(), SetupError> {
+pub(super) fn check(
+    is: &Value,
+    config: &ClusterConfig,
+    subjects: &Subjects,
+) -> Result<(), SetupError> {
     let wanted = wanted(config, subjects);
     let stream = &subjects.stream;
     for (name, setting) in COMPARED {
@@ -225,15 +249,31 @@ fn info_of(answer: &Value) -> StreamInfo {
     }
 }
 
-/// What the leader says of a stream; one that is gone is made again.
-pub(crate) async fn info(
+/// What the leader says of a stream, if it can still store something; one that is gone is made
+/// again.
+pub(super) async fn info(
     requests: &Requests,
     config: &ClusterConfig,
     subjects: &Subjects,
-) -> Result<StreamInfo, SetupError> {
-    let answer = ensure(requests, config, subjects).await?;
-    keep_sentinel(requests, subjects).await?;
+) -> Result<StreamInfo, Leadership> {
+    let answer = ensure(requests, config, subjects).await.map_err(|error| error.leadership())?;
+    if !has_majority(&answer["cluster"]) {
+        return Err(Leadership::CutOff);
+    }
+    let kept = keep_sentinel(requests, subjects).await;
+    kept.map_err(|error| SetupError::from(error).leadership())?;
     Ok(info_of(&answer))
+}
+
+/// Whether a leader has heard of enough followers of late to store something.
+fn has_majority(cluster: &Value) -> bool {
+    let Some(followers) = cluster["replicas"].as_array() else { return true };
+    let is_silent = |follower: &&Value| {
+        let silence = follower["active"].as_u64().unwrap_or(0);
+        follower["offline"] == true || u128::from(silence) > FOLLOWER_SILENCE.as_nanos()
+    };
+    let silent = followers.iter().filter(is_silent).count();
+    2 * silent < followers.len() + 1
 }
 
 /// When the message at a position was stored: nanoseconds since 1970-01-01 UTC.

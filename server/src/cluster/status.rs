@@ -1,5 +1,6 @@
 //! What metrics, readiness and pages show of the cluster.
 
+use super::delivery_lag::DeliveryLag;
 use super::health::Health;
 use super::partition::Partition;
 use super::stream_view::Counts;
@@ -35,6 +36,7 @@ pub struct StreamStatus {
     /// The newest position that is known.
     pub floor: u64,
     pub(crate) counts: Counts,
+    pub(crate) lag: DeliveryLag,
     /// Publications that were handed to the engine.
     pub delivered: u64,
     /// Messages that another program has stored.
@@ -73,6 +75,7 @@ impl ClusterStatus {
             pending: one.outbox.len(),
             floor: one.view.floor(),
             counts: one.view.counts(),
+            lag: one.counts.lag,
             delivered: one.counts.delivered,
             foreign: one.counts.foreign,
             unknown_outcomes: one.counts.unknown_outcomes,

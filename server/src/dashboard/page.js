@@ -90,6 +90,7 @@ function show() {
   table("hottest", hottest.map((one) => hot(one, most)));
   table("slowest", now.slowest.filter(mine).map(slow));
   table("closes", now.closes.map(close));
+  showCluster(now.cluster);
   const lagging = Object.values(engine.laggards).reduce((sum, n) => sum + n, 0);
   $("engine").textContent = [
     `up ${duration(now.uptime)}`,
@@ -99,6 +100,26 @@ function show() {
     // Its canaries' and those of open pages.
     `not counted: ${several(engine.probe_subscriptions, "probe")} of the server’s own`,
   ].join(" · ");
+}
+
+/** How the node stands to its streams; nothing without a cluster. */
+function showCluster(cluster) {
+  $("cluster").hidden = !cluster;
+  if (!cluster) return;
+  table("streams", cluster.streams.map(stream));
+  const { events } = cluster;
+  const names = ["hole", "fill", "find", "gap", "stale_answer", "reconnect", "unknown_outcome"];
+  $("cluster-state").textContent = [
+    cluster.connected ? "connected to NATS" : "no connection to NATS",
+    cluster.degraded ? `takes no publications: ${cluster.degraded}` : "takes publications",
+    ...names.map((name) => several(events[name], name.replaceAll("_", " "))),
+  ].join(" · ");
+}
+
+function stream(one) {
+  const numbers = [one.channels, one.behind].map((n) => ["n", join(count(n))]);
+  return row(["name", one.name], ["n", `${one.position}`], ...numbers,
+    ["n", join(size(one.held_bytes))], ["n", join(count(one.pending))]);
 }
 
 function table(id, rows) {

@@ -11,7 +11,10 @@ use clap::Parser;
 use uringcast_engine::limits::{DEFAULT_MAX_CONNECTIONS, MAX_SHARDS};
 use uringcast_engine::preflight;
 
+use crate::cluster::cluster_config::ClusterConfig;
+use crate::config::Config;
 use crate::diagnostics::check_report::{Kind, Report, kind};
+use crate::diagnostics::cluster_checks;
 use crate::settings::Settings;
 
 pub(crate) use kernel::{io_uring, kernel_tls};
@@ -24,7 +27,7 @@ pub(crate) use process_limits::too_few_files;
 #[command(after_help = "Exit code: 0 it can, 1 with something to mend, 2 it cannot.")]
 pub struct Options {
     /// The server's configuration file: connections, shards and TLS are taken from it, as far as no
-    /// flag gives them
+    /// flag gives them, and the NATS servers of its cluster are checked
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Connections it is meant to carry: the server's max-connections
@@ -41,18 +44,22 @@ pub struct Options {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// The cluster of the configuration file.
+    #[arg(skip)]
+    pub cluster: Option<ClusterConfig>,
 }
 
 impl Options {
     /// Takes from the configuration what no flag has `given`.
-    pub fn configure(&mut self, given: &dyn Fn(&str) -> bool, settings: &Settings, tls: bool) {
+    pub fn configure(&mut self, given: &dyn Fn(&str) -> bool, settings: &Settings, config: Config) {
         let services = settings.services().iter();
         if !given("connections") {
             let all: usize = services.map(|service| service.max_connections.0).sum();
             self.connections = u32::try_from(all).unwrap_or(u32::MAX);
         }
         self.shards = self.shards.or(settings.shards.map(|shards| shards.0 as u32));
-        self.tls |= tls;
+        self.tls |= config.tls.iter().any(Option::is_some);
+        self.cluster = config.cluster;
     }
 }
 
@@ -76,6 +83,11 @@ pub const CHECKS: &[Kind] = &[
     kind("net.ipv4.ip_local_port_range", false, "A proxy on one address has ports for all."),
     kind("net.core.netdev_max_backlog", false, "A slice of a sweep fits a core's queue."),
     kind("net.netfilter.nf_conntrack_max", false, "Connection tracking has room for all."),
+    cluster_checks::SERVERS,
+    cluster_checks::JETSTREAM,
+    cluster_checks::STREAMS,
+    cluster_checks::REPLICAS,
+    cluster_checks::FSYNC,
 ];
 
 /// What the checks are about.
@@ -118,7 +130,7 @@ impl Machine {
 }
 
 /// Makes all checks. `root` is `/`, or a directory with invented `proc` and `sys`.
-pub fn examine(options: &Options, root: &Path) -> Report {
+pub async fn examine(options: &Options, root: &Path) -> Report {
     let machine = Machine::new(options, root);
     let (connections, shards) = (machine.connections, machine.shards);
     let tls = if machine.tls { " over TLS" } else { "" };
@@ -136,6 +148,9 @@ pub fn examine(options: &Options, root: &Path) -> Report {
     report.add("memory", memory::budget(&machine));
     for sysctl in sysctls::ALL {
         report.add(sysctl.name, sysctl.check(&machine));
+    }
+    if let Some(cluster) = &options.cluster {
+        cluster_checks::examine(cluster, &mut report).await;
     }
     report
 }

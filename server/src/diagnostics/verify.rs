@@ -1,6 +1,7 @@
 //! `verify`: checks a running server as a client, a publisher and Prometheus would, and names a
 //! remedy for each fault.
 
+mod cluster_state;
 mod configured;
 mod environment;
 mod http_probe;
@@ -18,9 +19,11 @@ use clap::{ArgGroup, Parser};
 use uringcast_engine::Proxies;
 use uringcast_engine::limits::DEFAULT_MAX_CONNECTIONS;
 
+use crate::cluster::cluster_config::ClusterConfig;
 use crate::diagnostics::check_report::{Finding, Kind, Outcome, Report, kind, note};
 use crate::diagnostics::client::connect::{ServerConnector, Target, Trust, bracketed};
 use crate::diagnostics::client::credentials::Token;
+use crate::diagnostics::cluster_checks;
 use crate::diagnostics::doctor::{io_uring, kernel_tls};
 use crate::limits::{DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT, VERIFY_TIMEOUT};
 use crate::settings::value::{CertKey, Secret};
@@ -93,6 +96,9 @@ pub struct Options {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// The cluster of the configuration file.
+    #[arg(skip)]
+    pub cluster: Option<ClusterConfig>,
 }
 
 impl Options {
@@ -127,6 +133,12 @@ pub const CHECKS: &[Kind] = &[
     kind("limits", false, "Open files and connections are far from their limits."),
     kind("io_uring", false, "This machine makes rings, where the server is on it."),
     kind("kernel_tls", false, "The kernel takes over TLS, where the server is here; optional."),
+    kind("cluster", false, "With a cluster: the node takes publications, and misses nothing."),
+    cluster_checks::SERVERS,
+    cluster_checks::JETSTREAM,
+    cluster_checks::STREAMS,
+    cluster_checks::REPLICAS,
+    cluster_checks::FSYNC,
     kind("key_file", false, "Nobody but its owner may read the private key."),
     kind("environment", false, "No unknown URINGCAST_ variable, no proxy on the way."),
 ];
@@ -195,6 +207,10 @@ impl Verifier {
         report.add("limits", same_host::limits(self, page.as_ref()));
         report.add("io_uring", self.local_check(|| io_uring(1, 1)));
         report.add("kernel_tls", self.local_check(kernel_tls));
+        if let Some(cluster) = &self.options.cluster {
+            report.add("cluster", cluster_state::node(page.as_ref()));
+            cluster_checks::examine(cluster, report).await;
+        }
     }
 
     /// What clients see, if there is anything to see.

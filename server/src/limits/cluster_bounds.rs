@@ -70,6 +70,10 @@ const _: () = assert!(DUPLICATE_WINDOW.as_secs() > 4 * PUBLISH_PATIENCE.as_secs(
 const _: () = assert!(HELD_BYTES <= STREAM_HELD_BYTES);
 /// For the answer to a question: an old leader that cannot answer is asked no longer.
 pub const QUESTION_PATIENCE: Duration = Duration::from_secs(2);
+/// For the answer to a read, by the replica that is asked first: a frozen one is asked as often as
+/// others, and most answer within milliseconds. It doubles with each further one, up to
+/// [`QUESTION_PATIENCE`], so that busy servers are not asked ever more.
+pub const READ_PATIENCE: Duration = Duration::from_millis(500);
 /// Messages of an answer that wait to be taken: the most that servers send, and its end.
 pub const ANSWER_MESSAGES: usize = 1_025;
 /// How often a channel's older messages are asked for until a replica has them: with growing pauses
@@ -100,6 +104,18 @@ pub const DISCONNECTED_PATIENCE: Duration = Duration::from_secs(2);
 pub const LEADERLESS_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two questions whether a stream has a leader again.
 pub const LEADER_PROBE: Duration = Duration::from_secs(1);
+/// Between two questions whether a stream's leader is in touch with its followers: each costs the
+/// leader a tenth of a millisecond, and a node that is connected to a server that is cut off from
+/// the others notices it by nothing else, unless it publishes.
+pub const HEALTH_PROBE: Duration = Duration::from_secs(3);
+/// How long a leader may hear nothing of a follower before that counts as out of touch: followers
+/// are heard every second.
+pub const FOLLOWER_SILENCE: Duration = Duration::from_secs(5);
+/// How long a server may answer no question about a stream before the node goes to another one.
+/// Some elections are silent as long; then it costs an audit.
+pub const SILENCE_PATIENCE: Duration = Duration::from_secs(4);
+/// Between two times that the node goes to another server: where too few run, no other is better.
+pub const MOVE_INTERVAL: Duration = Duration::from_secs(5);
 /// Before what the engine had no room for is offered again.
 pub const DELIVERY_RETRY: Duration = Duration::from_millis(2);
 /// Reads of older messages under way at once, of all streams; further ones wait.

@@ -4,6 +4,7 @@
 pub mod http;
 pub mod namespace;
 pub mod nats;
+pub mod nats_accounts;
 pub mod prometheus;
 pub mod proxy;
 pub mod record_forger;

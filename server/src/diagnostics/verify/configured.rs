@@ -55,6 +55,7 @@ impl Options {
                     any_port(setting, of);
                 }
             }
+            one.cluster.clone_from(&config.cluster);
             one.proxies.clone_from(&config.engine.services[place].proxies);
             one.add_certificate(config.tls[place].as_ref().map(|tls| &tls.identity));
             if one.api_key_file.is_none() {
