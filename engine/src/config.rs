@@ -38,7 +38,7 @@ pub(crate) use tls::tapped;
 pub(crate) use traffic_secrets::{SecretTap, TrafficSecret, TrafficSecrets};
 
 use crate::limits;
-use crate::types::{CloseCodes, ConnectionEnd, ServiceId};
+use crate::types::{ChannelPattern, CloseCodes, ConnectionEnd, ServiceId};
 
 /// Which field of a request its reply repeats as `correlation_id`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -177,9 +177,9 @@ impl Service {
         self.classes.iter().any(compresses)
     }
 
-    /// The rules of [`Service::classes`] that are about a channel, narrowest first.
-    pub fn class_rules(&self, channel: &str) -> Vec<&ClassRule> {
-        let matching = self.classes.iter().filter(|rule| rule.channels.matches(channel));
+    /// The rules of [`Service::classes`] with such channels, narrowest first.
+    pub fn class_rules(&self, with: impl Fn(&ChannelPattern) -> bool) -> Vec<&ClassRule> {
+        let matching = self.classes.iter().filter(|rule| with(&rule.channels));
         let mut rules: Vec<&ClassRule> = matching.collect();
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.channels.narrowness()));
         rules

@@ -82,12 +82,10 @@ struct Explainer<'a> {
 impl Explainer<'_> {
     /// Every class, narrowest first.
     fn table(&self) -> Vec<Promise> {
-        let mut patterns: Vec<&ChannelPattern> =
-            self.service.classes.iter().map(|rule| &rule.channels).collect();
-        patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.narrowness()));
-        let of = |pattern: &&ChannelPattern| self.promise(None, |wider| wider.covers(pattern));
-        let mut all: Vec<Promise> = patterns.iter().map(of).collect();
-        if !patterns.iter().any(|pattern| pattern.is_all()) {
+        let rules = self.service.class_rules(|_| true);
+        let of = |rule: &&ClassRule| self.promise(None, |wider| wider.covers(&rule.channels));
+        let mut all: Vec<Promise> = rules.iter().map(of).collect();
+        if !rules.iter().any(|rule| rule.channels.is_all()) {
             all.push(self.promise(None, ChannelPattern::is_all));
         }
         all
@@ -99,9 +97,7 @@ impl Explainer<'_> {
 
     /// What the rules say whose patterns are about the channels.
     fn promise(&self, name: Option<&str>, about: impl Fn(&ChannelPattern) -> bool) -> Promise {
-        let matching = self.service.classes.iter().filter(|rule| about(&rule.channels));
-        let mut rules: Vec<&ClassRule> = matching.collect();
-        rules.sort_by_key(|rule| std::cmp::Reverse(rule.channels.narrowness()));
+        let rules = self.service.class_rules(&about);
         let values = FIELDS.iter().map(|field| match field.key {
             "subscribe" => self.permission(field, self.service.subscribe_rules(), &about),
             "publish" => self.permission(field, self.service.publish_rules(), &about),

@@ -16,8 +16,7 @@ pub(crate) struct ClassTable {
 
 impl ClassTable {
     pub(crate) fn new(service: &Service, retention: Retention) -> ClassTable {
-        let mut rules: Vec<&ClassRule> = service.classes.iter().collect();
-        rules.sort_by_key(|rule| std::cmp::Reverse(rule.channels.narrowness()));
+        let rules = service.class_rules(|_| true);
         let class = |(place, rule): (usize, &&ClassRule)| {
             let of = &rule.channels;
             let wider = rules[place..].iter().filter(|wider| wider.channels.covers(of));

@@ -40,7 +40,8 @@ impl Truth {
         };
         let names: Vec<ChannelName> = (0..channels).map(name).collect();
         let policy = |name: &ChannelName| {
-            let rules = plan.config[name.service()].class_rules(name.as_str());
+            let service = &plan.config[name.service()];
+            let rules = service.class_rules(|channels| channels.matches(name.as_str()));
             ChannelClass::of(&rules, plan.config.retention).slow
         };
         let policies = names.iter().map(policy).collect();
