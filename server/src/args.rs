@@ -5,6 +5,7 @@ mod config_file;
 mod near_misses;
 
 use std::ffi::OsString;
+use std::iter::once;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
@@ -119,28 +120,24 @@ pub fn read_matches(
     matches: &ArgMatches,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(Action, Settings), ArgsError> {
-    let mut places = vec![matches];
-    let action = match matches.subcommand() {
+    let command = matches.subcommand();
+    let behind = command.filter(|(name, _)| WITH_SETTINGS.contains(name));
+    let places: Vec<&ArgMatches> = once(matches).chain(behind.map(|(_, own)| own)).collect();
+    let action = match command {
         Some(("presets", own)) => {
             let name = own.get_one::<String>("name").map(|name| preset_name(name)).transpose()?;
             let action = Action::Presets { name, json: own.get_flag("json") };
             return Ok((action, Settings::read(Sources::default())?));
         }
         Some(("check-config", own)) => {
-            places.push(own);
             let (changed, json) = (own.get_flag("changed"), own.get_flag("json"));
             Action::CheckConfig { changed, json }
         }
         Some(("classes", own)) => {
-            places.push(own);
             let names = own.get_many::<String>("name").into_iter().flatten().cloned();
             Action::Classes { names: names.collect(), json: own.get_flag("json") }
         }
-        Some((SERVE, own)) => {
-            places.push(own);
-            Action::Serve { take_over: take_over(&places)? }
-        }
-        None => Action::Serve { take_over: take_over(&places)? },
+        None | Some((SERVE, _)) => Action::Serve { take_over: take_over(&places)? },
         Some((name, _)) => return Err(conflict(format!("{name} takes no settings\n")).into()),
     };
     let given = flags(&places)?;
