@@ -1,6 +1,7 @@
 // A headless browser: Chromium, which trusts the server's certificate if `trust` is set, or what
 // BROWSER names.
 import { createHash, X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { ca, load } from "./harness.mjs";
 import { launchWebKit } from "./webkit.mjs";
 
@@ -29,4 +30,14 @@ export function launch({ trust = true } = {}) {
     args.push(`--ignore-certificate-errors-spki-list=${hash}`);
   }
   return chromium.launch({ executablePath: process.env.CHROMIUM, args });
+}
+
+/** Serious violations that axe-core finds. */
+export async function violations(page) {
+  // Evaluated by the debugger: the page's own policy would not let it in.
+  await page.evaluate(readFileSync(load.resolve("axe-core/axe.min.js"), "utf8"));
+  const { violations } = await page.evaluate("axe.run()");
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
 }

@@ -3,15 +3,13 @@
 // there is one; with SCREENSHOTS, a directory, it only takes the pictures of docs/, after a while
 // of load.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { launch } from "./browser.mjs";
-import { control, load, publish } from "./harness.mjs";
+import { launch, violations } from "./browser.mjs";
+import { control, publish } from "./harness.mjs";
 import { startLoad } from "./load.mjs";
 
 const mode = process.env.LIVE_MODE ?? "live";
 const pictures = process.env.SCREENSHOTS;
 const key = process.env.LIVE_KEY;
-const axe = readFileSync(load.resolve("axe-core/axe.min.js"), "utf8");
 const PICTURE_SECONDS = 30;
 
 const faults = [];
@@ -45,16 +43,6 @@ async function open(options = {}) {
   }
   await page.waitForSelector(`#status[data-state=${mode}]`);
   return page;
-}
-
-/** Serious violations that axe-core finds. */
-async function violations(page) {
-  // Evaluated by the debugger: the page's own policy would not let it in.
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate("axe.run()");
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
 }
 
 /** Waits until the text of `selector` has changed `times` times. */

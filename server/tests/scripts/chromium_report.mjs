@@ -1,24 +1,12 @@
 // A report page of loadgen, in REPORTS, in headless Chromium: it loads nothing, runs nothing, and
 // axe-core finds nothing serious in either scheme. With SCREENSHOTS it takes the pictures of docs/.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { launch } from "./browser.mjs";
-import { load } from "./harness.mjs";
+import { launch, violations } from "./browser.mjs";
 
 const page_url = `file://${process.env.REPORTS}/now.html`;
-const axe = readFileSync(load.resolve("axe-core/axe.min.js"), "utf8");
 const pictures = process.env.SCREENSHOTS;
 const faults = [];
 const browser = await launch();
-
-/** Serious violations that axe-core finds. */
-async function violations(page) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate("axe.run()");
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
-}
 
 try {
   const inks = new Set();
