@@ -15,6 +15,7 @@ use crate::limits::{DUPLICATE_WINDOW, FOLLOWER_SILENCE, LEAST_PAYLOAD};
 
 /// JetStream's error numbers.
 pub(super) const STREAM_NOT_FOUND: u64 = 10_059;
+const STREAM_NAME_IN_USE: u64 = 10_058;
 const NO_MESSAGE_FOUND: u64 = 10_037;
 const NOT_ENABLED_FOR_ACCOUNT: u64 = 10_039;
 const NOT_ENABLED: u64 = 10_076;
@@ -176,13 +177,19 @@ async fn ensure(
     subjects: &Subjects,
 ) -> Result<Value, SetupError> {
     let stream = &subjects.stream;
-    let known = requests.api(&format!("$JS.API.STREAM.INFO.{stream}"), &json!({})).await;
+    let ask = || async { requests.api(&format!("$JS.API.STREAM.INFO.{stream}"), &json!({})).await };
+    let known = ask().await;
     if !matches!(known, Err(RequestError::Refused(STREAM_NOT_FOUND, _))) {
         return Ok(known?);
     }
     let mut wanted = wanted(config, subjects);
-    wanted["metadata"] = json!({ PARTITIONS: config.partitions.to_string(), LIFE: "0" });
-    Ok(requests.api(&format!("$JS.API.STREAM.CREATE.{stream}"), &wanted).await?)
+    let life = format!("{:016x}", super::random());
+    wanted["metadata"] = json!({ PARTITIONS: config.partitions.to_string(), LIFE: life });
+    match requests.api(&format!("$JS.API.STREAM.CREATE.{stream}"), &wanted).await {
+        // Another node was faster.
+        Err(RequestError::Refused(STREAM_NAME_IN_USE, _)) => Ok(ask().await?),
+        made => Ok(made?),
+    }
 }
 
 /// Compares a stream with the settings.
@@ -236,13 +243,19 @@ async fn keep_sentinel(requests: &Requests, subjects: &Subjects) -> Result<(), R
     stored.await.map(drop)
 }
 
+/// The epoch of a life. Not of the time of a stream's making: its servers may have times of their
+/// own for that, of which the leader's is told.
+fn epoch_of(life: &str) -> u64 {
+    fnv1a(life.bytes())
+}
+
 /// What the leader says of a stream.
 fn info_of(answer: &Value) -> StreamInfo {
-    let life = answer["config"]["metadata"][LIFE].as_str().unwrap_or("0");
+    let life = answer["config"]["metadata"][LIFE].as_str().unwrap_or_default();
     let created = answer["created"].as_str().unwrap_or_default();
     let state = &answer["state"];
     StreamInfo {
-        epoch: fnv1a(format!("{created} {life}").bytes()),
+        epoch: epoch_of(life),
         created: nanoseconds(created).unwrap_or(0),
         first_seq: state["first_seq"].as_u64().unwrap_or(0),
         last_seq: state["last_seq"].as_u64().unwrap_or(0),
@@ -306,8 +319,9 @@ pub(crate) async fn next_life(
         return Ok(info_of(&answer));
     }
     let mut config = answer["config"].clone();
-    let life: u64 = config["metadata"][LIFE].as_str().and_then(|n| n.parse().ok()).unwrap_or(0);
-    config["metadata"][LIFE] = (life + 1).to_string().into();
+    // All nodes that notice come to the same one.
+    let life = config["metadata"][LIFE].as_str().unwrap_or_default();
+    config["metadata"][LIFE] = format!("{:016x}", fnv1a(format!("{life} ended").bytes())).into();
     let subject = format!("$JS.API.STREAM.UPDATE.{}", subjects.stream);
     Ok(info_of(&requests.api(&subject, &config).await?))
 }

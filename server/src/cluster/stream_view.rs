@@ -237,6 +237,11 @@ impl StreamView {
                 audit.stage = if is_same { Stage::Channels } else { Stage::NextEpoch };
                 true
             }
+            // What was behind then may be level now, or again.
+            (Stage::Info, _) => {
+                self.life.iter_mut().for_each(Life::forget_behind);
+                false
+            }
             (Stage::Channels, _) if self.is_late(now) && !audit.is_late => {
                 return self.audits.restart(now);
             }

@@ -90,6 +90,11 @@ impl Life {
         self.doubted = self.doubted.filter(|doubted| *doubted != anchor);
     }
 
+    /// The leader has not answered: nothing is known of the time since it was asked before.
+    pub(super) fn forget_behind(&mut self) {
+        self.behind_since = None;
+    }
+
     pub(super) fn compare(&mut self, info: &StreamInfo, floor: u64, now: Duration) -> Verdict {
         if info.epoch != self.epoch {
             return Verdict::Other;

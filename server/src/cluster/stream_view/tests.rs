@@ -180,6 +180,24 @@ fn a_stream_that_stays_behind_was_rolled_back() {
 }
 
 #[test]
+fn a_leader_that_was_behind_twice_and_silent_between_is_no_roll_back() {
+    let mut asked = Asked::begun(5);
+    asked.view.handle_acknowledged(7);
+    asked.view.handle_out_of_touch(asked.now);
+    asked.expect(Question::Info, Answer::Info(info(1, 6)));
+    let end = asked.now + ROLLBACK_PATIENCE;
+    while asked.now < end {
+        asked.wait();
+        asked.expect(Question::Info, Answer::Failed);
+    }
+    asked.wait();
+    asked.expect(Question::Info, Answer::Info(info(1, 6)));
+    asked.wait();
+    asked.expect(Question::Info, Answer::Info(info(1, 7)));
+    assert_eq!(asked.events(), [""; 0]);
+}
+
+#[test]
 fn an_election_is_followed_by_three_audits() {
     let mut asked = Asked::begun(5);
     asked.now = at(1_000);
