@@ -33,14 +33,8 @@ pub enum UpstreamRequest {
         id: ReadId,
         /// Which channel.
         channel: ChannelName,
-        /// From the message behind this position, or before it.
-        since: Option<Seq>,
-        /// To older messages.
-        reverse: bool,
-        /// Most messages.
-        messages: usize,
-        /// Most bytes of their data.
-        bytes: usize,
+        /// Which of its messages.
+        range: ReadRange,
     },
     /// A channel homed here has no subscribers any more.
     Unfollow {
@@ -56,6 +50,24 @@ pub enum ReadId {
     History(RequestId),
     /// A client's request for a channel's last event.
     Status(RequestId),
+}
+
+/// The messages of a channel that are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadRange {
+    /// From the message behind this position, or before it.
+    pub since: Option<Seq>,
+    /// To older messages.
+    pub reverse: bool,
+    /// Most messages.
+    pub messages: usize,
+    /// Most bytes of their data.
+    pub bytes: usize,
+}
+
+impl ReadRange {
+    /// The newest one alone.
+    pub const NEWEST: ReadRange = ReadRange { since: None, reverse: true, messages: 1, bytes: 0 };
 }
 
 /// Older messages of a channel that are wanted.

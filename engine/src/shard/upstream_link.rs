@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::broker::Hub;
-use crate::broker::upstream_messages::{Older, UpstreamNotice, UpstreamRequest};
+use crate::broker::upstream_messages::{Older, ReadRange, UpstreamNotice, UpstreamRequest};
 use crate::config::{ExternalOrder, FollowRequest, PublishRequest, ReadRequest, Unavailable};
 use crate::sync::{Mailbox, MailboxReceiver};
 use crate::types::{PublishError, Reply};
@@ -47,7 +47,8 @@ impl UpstreamLink {
                 let request = FollowRequest { channel, since, last, messages, bytes, reply };
                 self.order.follow(request);
             }
-            UpstreamRequest::Read { id, channel, since, reverse, messages, bytes } => {
+            UpstreamRequest::Read { id, channel, range } => {
+                let ReadRange { since, reverse, messages, bytes } = range;
                 let reply = self.reply(move |page| {
                     let page = page.unwrap_or(Err(Unavailable));
                     UpstreamNotice::Read { id, page }

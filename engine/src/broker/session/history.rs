@@ -10,7 +10,7 @@ use super::order::Correlation;
 use crate::broker::core::Core;
 use crate::broker::log_page::{HistoryPosition, HistoryRange, LogPage};
 use crate::broker::shard_messages::Request as ShardRequest;
-use crate::broker::upstream_messages::{ReadId, UpstreamRequest};
+use crate::broker::upstream_messages::{ReadId, ReadRange, UpstreamRequest};
 use crate::config::{ReadPage, Unavailable};
 use crate::limits::{HISTORY_ANSWER_SHARE, HISTORY_BYTES, HISTORY_MESSAGES};
 use crate::telemetry::Count;
@@ -84,16 +84,9 @@ impl HistoryReads {
         let HistoryRange { limit, bytes, reverse, .. } = read.range;
         let since = LogPage::since_for(core.cx.epoch, &read.range);
         let (channel, messages) = (read.channel.clone(), limit.clamp(1, HISTORY_MESSAGES));
-        let id = RequestId(self.all.insert(read) as u32);
-        let id = ReadId::History(id);
-        core.cx.push_upstream(UpstreamRequest::Read {
-            id,
-            channel,
-            since,
-            reverse,
-            messages,
-            bytes,
-        });
+        let id = ReadId::History(RequestId(self.all.insert(read) as u32));
+        let range = ReadRange { since, reverse, messages, bytes };
+        core.cx.push_upstream(UpstreamRequest::Read { id, channel, range });
     }
 
     /// The external order has read, or cannot. Returns the client.

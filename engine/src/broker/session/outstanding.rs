@@ -12,7 +12,7 @@ use crate::broker::core::Core;
 use crate::broker::log_page::LogPage;
 use crate::broker::shard_messages::{Request as ShardRequest, StatusSource};
 use crate::broker::shared_count::SharedCount;
-use crate::broker::upstream_messages::{ReadId, UpstreamRequest};
+use crate::broker::upstream_messages::{ReadId, ReadRange, UpstreamRequest};
 use crate::config::{ReadPage, StatusRequest, Unavailable};
 use crate::limits::UPSTREAM_PUBLICATIONS;
 use crate::types::{
@@ -306,15 +306,8 @@ impl Outstanding {
         self.asking.insert(status.key);
         let channel = status.channel.clone();
         let id = ReadId::Status(RequestId(self.statuses.insert(status) as u32));
-        let (since, reverse, messages, bytes) = (None, true, 1, 0);
-        core.cx.push_upstream(UpstreamRequest::Read {
-            id,
-            channel,
-            since,
-            reverse,
-            messages,
-            bytes,
-        });
+        let range = ReadRange::NEWEST;
+        core.cx.push_upstream(UpstreamRequest::Read { id, channel, range });
     }
 
     /// The external order has read it, or cannot. Returns the client.
