@@ -140,11 +140,11 @@ pub use config::{
 pub use shard::Delivery;
 pub use types::{
     AuthError, CertificateId, ChannelName, ChannelPattern, ClientAction, ClientCertificate,
-    ClientCommand, CloseCodes, ConnectionEnd, DrainReason, DrainReport, Epoch, EventName, Identity,
-    JsonLimitError, JsonObject, JsonObjectError, Member, MessageKey, NameError, PatternError,
-    PresenceList, Present, Publication, PublishError, Reply, RevokedCertificates, RevokedTokens,
-    Seq, Sequenced, ServiceId, ServiceLoad, ShardId, StartError, StateDocument, StateError, Target,
-    Time, TlsMode, TokenFault, Transport, Verdict,
+    ClientCommand, CloseCodes, ConnectionEnd, DrainReason, DrainReport, Epoch, EventName, FeedItem,
+    Identity, JsonLimitError, JsonObject, JsonObjectError, Member, MessageKey, NameError,
+    PatternError, PresenceList, Present, Publication, PublishError, Reply, RevokedCertificates,
+    RevokedTokens, Seq, Sequenced, ServiceId, ServiceLoad, ShardId, StartError, StateDocument,
+    StateError, Target, Time, TlsMode, TokenFault, Transport, Verdict,
 };
 // Of the modules that are hidden.
 #[doc(hidden)]

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 use uringcast_engine::{
-    ChannelName, Config, Engine, Epoch, EventName, ExternalFeed, ExternalOrder, FollowRequest,
-    Followed, HistoryRange, JsonObject, Publication, PublishError, PublishRequest, ReadPage,
-    ReadRequest, Seq, Sequenced, Service, ServiceId,
+    ChannelName, Config, Engine, Epoch, EventName, ExternalFeed, ExternalOrder, FeedItem,
+    FollowRequest, Followed, HistoryRange, JsonObject, Publication, PublishError, PublishRequest,
+    ReadPage, ReadRequest, Seq, Sequenced, Service, ServiceId,
 };
 
 const SERVICE: ServiceId = ServiceId(0);
@@ -53,7 +53,7 @@ impl Stream {
         channel.push(message.clone());
         for (feed, followed) in self.nodes.iter().zip(&self.followed) {
             if let Some(feed) = feed.as_ref().filter(|_| followed.contains(&name)) {
-                assert!(feed.deliver(vec![message.clone()]).is_empty());
+                assert!(feed.deliver(vec![FeedItem::Message(message.clone())]).is_empty());
             }
         }
         seq
@@ -292,19 +292,18 @@ fn a_new_epoch_and_what_is_missing_are_told_in_the_channel() {
     assert_eq!(client.next(), (1, None, 1));
     // Something is gone before it was delivered.
     let feed = cluster.engines[0].external_feed();
-    let message = |seq, prev, n| Sequenced {
-        publication: publication("a", n),
-        seq: Seq(seq),
-        prev: Seq(prev),
-        id: [0; 16],
-        unix_us: 0,
+    let message = |seq, prev, n| {
+        let publication = publication("a", n);
+        let (seq, prev) = (Seq(seq), Seq(prev));
+        FeedItem::Message(Sequenced { publication, seq, prev, id: [0; 16], unix_us: 0 })
     };
     assert!(feed.deliver(vec![message(1, 0, 1), message(9, 5, 9)]).is_empty());
     let gap = client.read();
     assert_eq!(gap["event"], "gap");
     assert_eq!((&gap["data"]["from_seq"], &gap["data"]["to_seq"]), (&json!(2), &json!(5)));
     assert_eq!(client.next(), (9, Some(5), 9));
-    feed.gap(ChannelName::parse("a").unwrap(), Seq(12));
+    let channel = ChannelName::parse("a").unwrap();
+    assert!(feed.deliver(vec![FeedItem::Gap { channel, to: Seq(12) }]).is_empty());
     let gap = client.read();
     assert_eq!((&gap["data"]["from_seq"], &gap["data"]["to_seq"]), (&json!(10), &json!(12)));
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::handle::Handle;
 use crate::broker::upstream_messages::UpstreamNotice;
 use crate::sync::{Cost, Mailbox};
-use crate::types::{ChannelName, Epoch, Seq, Sequenced};
+use crate::types::{Epoch, FeedItem};
 
 /// The way by which an [`ExternalOrder`](crate::ExternalOrder) gives a running engine what it has
 /// ordered. Cheap to clone. What concerns one channel, answers to its requests included, is to come
@@ -20,38 +20,28 @@ impl ExternalFeed {
         ExternalFeed { handle }
     }
 
-    /// Delivers messages of channels that are followed, in the order of each channel; others are
-    /// dropped, and so is what was delivered before. One whose [`Sequenced::prev`] is beyond what
-    /// was delivered last makes a gap. Returns those that there is no room for: they are to be
-    /// delivered again, before later ones of their channels.
+    /// Delivers what there is of channels that are followed, in the order of each channel; that of
+    /// others is dropped, and so is what was delivered before. Returns what there is no room for:
+    /// it is to be delivered again, before anything later of its channels.
     #[must_use = "those are not delivered"]
-    pub fn deliver(&self, messages: Vec<Sequenced>) -> Vec<Sequenced> {
+    pub fn deliver(&self, items: Vec<FeedItem>) -> Vec<FeedItem> {
         let mut full = 0_u64;
         let mut refused = Vec::new();
-        for message in messages {
-            let home = self.handle.homes.of(&message.publication.channel).index();
-            let cost = Cost { entries: 1, bytes: message.publication.data.as_str().len() };
+        for item in items {
+            let home = self.handle.homes.of(item.channel()).index();
+            let cost = Cost { entries: 1, bytes: item.bytes() };
             let is_full = full >> home & 1 == 1;
             let feed = self.handle.feeds.get(home).filter(|_| !is_full);
             match feed.and_then(|feed| feed.try_reserve(cost)) {
-                Some(permit) => permit.send(UpstreamNotice::Message(Box::new(message))),
+                Some(permit) => permit.send(item.into()),
                 None => {
                     // What follows for this shard must not pass it by.
                     full |= 1 << home;
-                    refused.push(message);
+                    refused.push(item);
                 }
             }
         }
         refused
-    }
-
-    /// Messages of a channel up to this position can no longer be had: subscribers are told, if
-    /// they have been delivered less. What was refused of the channel before must be delivered.
-    pub fn gap(&self, channel: ChannelName, to: Seq) {
-        let home = self.handle.homes.of(&channel).index();
-        if let Some(feed) = self.handle.feeds.get(home) {
-            feed.send_owed(UpstreamNotice::Gap { channel, to });
-        }
     }
 
     /// All channels begin anew: positions of the epoch before are over, and no channel is followed

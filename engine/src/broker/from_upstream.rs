@@ -7,12 +7,12 @@ use super::session::tell_epoch;
 use super::upstream_messages::{UpstreamNotice, UpstreamRequest};
 use crate::config::{Followed, Unavailable};
 use crate::telemetry::Count;
-use crate::types::{ChannelIndex, ChannelRefusal, Epoch, JoinToken, Seq, Sequenced};
+use crate::types::{ChannelIndex, ChannelName, ChannelRefusal, Epoch, JoinToken, Seq, Sequenced};
 
 impl Core {
-    /// Whether subscribers of a message's channel, or all of the shard's together, have kept up.
-    pub(super) fn has_room_for(&self, message: &Sequenced) -> bool {
-        let index = self.channels.followed(&message.publication.channel);
+    /// Whether subscribers of a channel, or all of the shard's together, have kept up.
+    pub(super) fn has_room_for(&self, channel: &ChannelName) -> bool {
+        let index = self.channels.followed(channel);
         index.is_none_or(|index| self.channels.takes_events(&self.cx, index))
     }
 
@@ -23,7 +23,7 @@ impl Core {
             self.cx.recorder.count(Count::UpstreamUnwanted, 1);
             return None;
         };
-        if !self.has_room_for(&message) {
+        if !self.has_room_for(&message.publication.channel) {
             return Some(message);
         }
         self.match_patterns(index);
@@ -59,6 +59,9 @@ impl Parts {
         match notice {
             UpstreamNotice::Message(message) => {
                 return self.core.deliver(message).map(UpstreamNotice::Message);
+            }
+            UpstreamNotice::Gap { ref channel, .. } if !self.core.has_room_for(channel) => {
+                return Some(notice);
             }
             UpstreamNotice::Gap { channel, to } => {
                 let Core { cx, channels, .. } = &mut self.core;

@@ -2,8 +2,8 @@
 
 use crate::config::{Followed, ReadPage, Unavailable};
 use crate::types::{
-    ChannelIndex, ChannelName, Epoch, JoinToken, Publication, PublishError, RequestId, Seq,
-    Sequenced,
+    ChannelIndex, ChannelName, Epoch, FeedItem, JoinToken, Publication, PublishError, RequestId,
+    Seq, Sequenced,
 };
 
 /// From a shard to the external order, answered by [`UpstreamNotice`] but for the last.
@@ -122,4 +122,13 @@ pub enum UpstreamNotice {
     Epoch(Epoch),
     /// Whether publications can be ordered now; if not, why.
     Degraded(Option<&'static str>),
+}
+
+impl From<FeedItem> for UpstreamNotice {
+    fn from(item: FeedItem) -> UpstreamNotice {
+        match item {
+            FeedItem::Message(message) => UpstreamNotice::Message(Box::new(message)),
+            FeedItem::Gap { channel, to } => UpstreamNotice::Gap { channel, to },
+        }
+    }
 }

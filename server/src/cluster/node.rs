@@ -6,7 +6,7 @@ use async_nats::Subscriber;
 use futures_util::StreamExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
-use uringcast_engine::{Epoch, Sequenced};
+use uringcast_engine::{Epoch, FeedItem};
 
 use super::chain::Step;
 use super::health::Health;
@@ -45,7 +45,7 @@ pub(super) struct Node {
     shown: Duration,
     epoch: Epoch,
     /// What the engine is to get, in order; what it had no room for stays.
-    deliveries: Vec<Sequenced>,
+    deliveries: Vec<FeedItem>,
     /// The engine had no room.
     is_full: bool,
 }

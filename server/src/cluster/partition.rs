@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use uringcast_engine::{
-    ChannelName, Epoch, FollowRequest, Followed, PublishError, PublishRequest, ReadRequest, Reply,
-    Seq, Sequenced, Unavailable,
+    ChannelName, Epoch, FeedItem, FollowRequest, Followed, PublishError, PublishRequest,
+    ReadRequest, Reply, Seq, Unavailable,
 };
 
 use super::chain::Step;
@@ -31,7 +31,7 @@ enum State {
     /// It is not known yet where it begins.
     Joining(Vec<FollowRequest>),
     /// Older messages are read: what comes meanwhile is delivered behind them.
-    Reading(Vec<Sequenced>),
+    Reading(Vec<FeedItem>),
     /// What comes is delivered.
     Followed,
 }
@@ -182,7 +182,7 @@ impl Partition {
         (names, epoch): (&Names, Epoch),
         (tokens, of): (Arc<str>, Reading),
         backlog: Option<Backlog>,
-    ) -> Vec<Sequenced> {
+    ) -> Vec<FeedItem> {
         let (request, head) = match of {
             Reading::Follow { request, head } => (request, head),
             Reading::Page(request) => {
@@ -217,28 +217,33 @@ impl Partition {
         tokens: &Arc<str>,
         step: Step,
         jobs: &mut Vec<ReadJob>,
-    ) -> Vec<Sequenced> {
-        match step {
-            Step::Begin { head } => self.begin(tokens, (epoch, position(head)), jobs),
-            // The message behind it says so by the position before it.
-            Step::Gap { .. } => {}
+    ) -> Vec<FeedItem> {
+        let Some(interest) = self.interests.get_mut(tokens) else { return Vec::new() };
+        let channel = &interest.channel;
+        let items = match step {
+            Step::Begin { head } => {
+                self.begin(tokens, (epoch, position(head)), jobs);
+                return Vec::new();
+            }
+            // At once: no message may ever come behind it that says so.
+            Step::Gap { to } => {
+                vec![FeedItem::Gap { channel: channel.clone(), to: position(to) }]
+            }
             Step::Deliver { prev, message } => {
-                let Some(interest) = self.interests.get_mut(tokens) else { return Vec::new() };
                 let prev = position(prev);
-                let Some(all) = names.sequenced(epoch.0, &interest.channel, prev, &message) else {
+                let Some(all) = names.sequenced(epoch.0, channel, prev, &message) else {
                     self.counts.foreign += 1;
                     return Vec::new();
                 };
                 self.counts.delivered += all.len() as u64;
-                match &mut interest.state {
-                    State::Followed => return all,
-                    State::Reading(held) if held.len() + all.len() <= FOLLOW_HELD => {
-                        held.extend(all);
-                    }
-                    // Its read finds that nobody waits for it, and the engine asks again.
-                    State::Reading(_) | State::Joining(_) => self.unfollow(tokens),
-                }
+                all.into_iter().map(FeedItem::Message).collect()
             }
+        };
+        match &mut interest.state {
+            State::Followed => return items,
+            State::Reading(held) if held.len() + items.len() <= FOLLOW_HELD => held.extend(items),
+            // Its read finds that nobody waits for it, and the engine asks again.
+            State::Reading(_) | State::Joining(_) => self.unfollow(tokens),
         }
         Vec::new()
     }
@@ -287,3 +292,6 @@ impl Interest {
         matches!(self.state, State::Reading(_))
     }
 }
+
+#[cfg(test)]
+mod tests;

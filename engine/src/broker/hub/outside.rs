@@ -4,8 +4,8 @@ use super::Hub;
 use crate::broker::upstream_messages::{UpstreamNotice, UpstreamRequest};
 
 impl Hub {
-    /// Something that the external order tells. A message comes back if there is no room for it
-    /// yet: it is to be handed in again before anything else of the order.
+    /// Something that the external order tells. What is of a channel comes back if there is no
+    /// room for it yet: it is to be handed in again before anything else of the order.
     pub fn handle_upstream(&mut self, notice: UpstreamNotice) -> Option<UpstreamNotice> {
         self.parts.handle_upstream(notice)
     }
@@ -13,7 +13,10 @@ impl Hub {
     /// Whether something that came back would be taken now.
     pub fn has_room_for(&self, notice: &UpstreamNotice) -> bool {
         match notice {
-            UpstreamNotice::Message(message) => self.parts.core.has_room_for(message),
+            UpstreamNotice::Message(message) => {
+                self.parts.core.has_room_for(&message.publication.channel)
+            }
+            UpstreamNotice::Gap { channel, .. } => self.parts.core.has_room_for(channel),
             _ => true,
         }
     }
