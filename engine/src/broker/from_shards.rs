@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::lifecycle::Parts;
 use super::shard_messages::{JoinRequest, Notice, Request};
-use crate::types::{ChannelName, ShardId};
+use crate::types::{ChannelName, ChannelRefusal, ShardId};
 
 impl Parts {
     /// A request from another shard.
@@ -16,6 +16,10 @@ impl Parts {
             }
             Request::Join { name, channel, token, wanted, address } => {
                 let join = JoinRequest { from, channel, token, wanted };
+                if let Some(earlier) = channels.supersede_join(&name, from) {
+                    // It holds a credit; its shard takes no answer to it.
+                    links.answer(from, earlier.refused(ChannelRefusal::Unavailable));
+                }
                 let answer = channels.handle_join(cx, &name, join, address);
                 answer.into_iter().for_each(|answer| links.answer(from, answer));
             }

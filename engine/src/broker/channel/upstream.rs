@@ -9,7 +9,7 @@ use crate::broker::shard_messages::JoinRequest;
 use crate::broker::upstream_faults::UpstreamFault;
 use crate::config::ChannelClass;
 use crate::limits::UPSTREAM_PATIENCE;
-use crate::types::{JoinToken, OperationId, Seq, Time};
+use crate::types::{JoinToken, OperationId, Seq, ShardId, Time};
 
 /// What a channel's home has of an external order, and what it waits for.
 #[derive(Debug, Default)]
@@ -195,6 +195,13 @@ impl Upstream {
 
     pub(super) fn wait_to_join(&mut self, join: JoinRequest) {
         self.waiting.joins.push(join);
+    }
+
+    /// A shard joins anew: an earlier join of it waits for nothing any more. There is one at most.
+    pub(super) fn supersede_join(&mut self, from: ShardId) -> Option<JoinRequest> {
+        let joins = &mut self.waiting.joins;
+        let place = joins.iter().position(|join| join.from == from)?;
+        Some(joins.remove(place))
     }
 
     /// The order has answered: everything behind the log's head comes. It gave so many messages

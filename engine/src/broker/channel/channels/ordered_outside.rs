@@ -83,6 +83,17 @@ impl Channels {
         upstream.as_mut().map_or(Readiness::Live, |upstream| upstream.prepare(log, class, need))
     }
 
+    /// Another shard joins anew. Returns its join that waits for the external order, if one does:
+    /// carried out later than this one, it would have the shard served in its name again.
+    pub(in crate::broker) fn supersede_join(
+        &mut self,
+        name: &ChannelName,
+        from: ShardId,
+    ) -> Option<JoinRequest> {
+        let index = self.table.find(name)?;
+        self.table[index].upstream.as_mut()?.supersede_join(from)
+    }
+
     /// Whether another shard is answered later: the external order must be asked first.
     pub(super) fn must_wait_to_join(&mut self, index: ChannelIndex, join: JoinRequest) -> bool {
         let Channel { log, class, upstream, .. } = &mut self.table[index];
