@@ -239,19 +239,23 @@ class Lab:
 
     async def content(self, prefix):
         """All messages of channels that begin so, by channel: their positions, times, texts."""
-        leader, found, seq = await self.leader(), {}, 1
-        async with Nats(leader) as nats:
-            while True:
-                wanted = {"seq": seq, "next_by_subj": "uringcast.ch.>"}
-                answer = await nats.ask(f"$JS.API.STREAM.MSG.GET.{STREAM}", wanted)
-                if answer.get("error", {}).get("err_code") == 10037:
-                    return found
-                message = answer["message"]
-                seq = message["seq"] + 1
-                channel = message["subject"].rpartition(".")[2]
-                if channel.startswith(prefix):
-                    text = base64.b64decode(message["data"])
-                    found.setdefault(channel, []).append((message["seq"], message["time"], text))
+        found, seq = {}, 1
+        while True:
+            async with Nats(await self.leader()) as nats:
+                while True:
+                    wanted = {"seq": seq, "next_by_subj": "uringcast.ch.>"}
+                    answer = await nats.ask(f"$JS.API.STREAM.MSG.GET.{STREAM}", wanted)
+                    if answer.get("error", {}).get("err_code") == 10037:
+                        return found
+                    if "message" not in answer:  # It leads no more.
+                        break
+                    message = answer["message"]
+                    seq = message["seq"] + 1
+                    channel = message["subject"].rpartition(".")[2]
+                    if channel.startswith(prefix):
+                        text = base64.b64decode(message["data"])
+                        entry = message["seq"], message["time"], text
+                        found.setdefault(channel, []).append(entry)
 
 
 async def until(what, condition, seconds=60):

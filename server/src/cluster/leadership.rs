@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limits::{MOVE_INTERVAL, SILENCE_PATIENCE};
+use crate::limits::{MOVE_INTERVAL, MOVE_PATIENCE};
 
 /// What a question about a stream's leader has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) enum Leadership {
 /// and would be the last to say so. If it is not, going costs an audit.
 #[derive(Debug, Default)]
 pub(super) struct ServerChoice {
-    silent_since: Option<Duration>,
+    leaderless_since: Option<Duration>,
     is_cut_off: bool,
     moved: Option<Duration>,
 }
@@ -30,19 +30,21 @@ impl ServerChoice {
     /// A question about any stream's leader has come to this.
     pub(super) fn handle(&mut self, now: Duration, leadership: Leadership) {
         match leadership {
-            Leadership::There | Leadership::None => {
-                *self = ServerChoice { moved: self.moved, ..ServerChoice::default() }
+            Leadership::There => {
+                *self = ServerChoice { moved: self.moved, ..ServerChoice::default() };
             }
-            Leadership::Silent => _ = self.silent_since.get_or_insert(now),
+            // A server that is cut off may say that there is no leader, or nothing.
+            Leadership::None | Leadership::Silent => _ = self.leaderless_since.get_or_insert(now),
             Leadership::CutOff => self.is_cut_off = true,
         }
     }
 
     /// It is time to go to another server. It counts as done.
     pub(super) fn take_move(&mut self, now: Duration) -> bool {
-        let is_silent = self.silent_since.is_some_and(|since| now >= since + SILENCE_PATIENCE);
+        let is_over = |since| now >= since + MOVE_PATIENCE;
+        let is_leaderless = self.leaderless_since.is_some_and(is_over);
         let is_early = self.moved.is_some_and(|moved| now < moved + MOVE_INTERVAL);
-        let is_due = (self.is_cut_off || is_silent) && !is_early;
+        let is_due = (self.is_cut_off || is_leaderless) && !is_early;
         if is_due {
             *self = ServerChoice { moved: Some(now), ..ServerChoice::default() };
         }

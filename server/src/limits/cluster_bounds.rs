@@ -111,9 +111,9 @@ pub const HEALTH_PROBE: Duration = Duration::from_secs(3);
 /// How long a leader may hear nothing of a follower before that counts as out of touch: followers
 /// are heard every second.
 pub const FOLLOWER_SILENCE: Duration = Duration::from_secs(5);
-/// How long a server may answer no question about a stream before the node goes to another one.
-/// Some elections are silent as long; then it costs an audit.
-pub const SILENCE_PATIENCE: Duration = Duration::from_secs(4);
+/// How long a server may know of no leader before the node goes to another one: it may be cut off
+/// from the others. Some elections take as long; then it costs an audit.
+pub const MOVE_PATIENCE: Duration = Duration::from_secs(6);
 /// Between two times that the node goes to another server: where too few run, no other is better.
 pub const MOVE_INTERVAL: Duration = Duration::from_secs(5);
 /// Before what the engine had no room for is offered again.

@@ -17,16 +17,16 @@ fn a_server_whose_leader_is_cut_off_is_left_at_once_and_then_in_turn() {
 }
 
 #[test]
-fn a_server_that_stays_silent_is_left_and_one_that_answers_is_not() {
+fn a_server_that_knows_of_no_leader_for_long_is_left() {
     let mut choice = ServerChoice::default();
     choice.handle(at(1_000), Leadership::Silent);
-    choice.handle(at(3_000), Leadership::Silent);
-    assert!(!choice.take_move(at(4_999)));
-    assert!(choice.take_move(at(5_000)));
-    choice.handle(at(20_000), Leadership::Silent);
-    choice.handle(at(21_000), Leadership::None);
-    choice.handle(at(22_000), Leadership::Silent);
-    assert!(!choice.take_move(at(25_999)), "it has answered between");
-    choice.handle(at(25_999), Leadership::There);
+    choice.handle(at(3_000), Leadership::None);
+    assert!(!choice.take_move(at(6_999)));
+    assert!(choice.take_move(at(7_000)));
+    choice.handle(at(20_000), Leadership::None);
+    choice.handle(at(22_000), Leadership::There);
+    choice.handle(at(24_000), Leadership::Silent);
+    assert!(!choice.take_move(at(29_999)), "there was a leader between");
+    choice.handle(at(29_999), Leadership::There);
     assert!(!choice.take_move(at(60_000)));
 }
