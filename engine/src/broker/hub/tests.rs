@@ -3,6 +3,7 @@
 mod connections;
 mod disconnect;
 mod reconnects;
+mod recorded_state;
 mod reports;
 mod status;
 

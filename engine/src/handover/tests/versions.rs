@@ -15,7 +15,7 @@ fn recorded(format: u16) -> std::path::PathBuf {
 
 #[test]
 fn a_recorded_state_is_read() {
-    let file = recorded(1);
+    let file = recorded(FORMAT_VERSION);
     if std::env::var_os("RECORD_STATE").is_some() {
         fs::write(&file, &*sample().encode()).expect("the record is writable");
     }
