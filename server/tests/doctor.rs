@@ -19,7 +19,7 @@ const GROUP: &str = "sys/fs/cgroup/a.slice/u.service/memory.max";
 
 /// The files of a machine that passes.
 const GOOD: &[(&str, &str)] = &[
-    ("proc/sys/kernel/osrelease", "6.1.0-37-amd64\n"),
+    ("proc/sys/kernel/osrelease", "6.12.41-amd64\n"),
     ("proc/sys/kernel/io_uring_disabled", "0\n"),
     ("proc/self/status", "Name:\tu\nSeccomp:\t0\n"),
     (
@@ -82,6 +82,9 @@ fn each_fault_of_a_machine_is_named_with_what_to_change() {
         (&[], "proc/sys/kernel/io_uring_disabled", "2", "io_uring_disabled", Fail, 2, "sysctl -w"),
         (&[], "proc/sys/kernel/io_uring_disabled", "1", "io_uring_disabled", Warn, 1, "group"),
         (&[], "proc/self/status", "Seccomp:\t2", "seccomp", Note, 0, "io_uring_setup"),
+        (&[], "proc/sys/kernel/osrelease", "6.4.9", "hand_over", Note, 0, "6.5"),
+        (&[], "proc/sys/kernel/yama/ptrace_scope", "2", "hand_over", Note, 0, "ptrace_scope=1"),
+        (&[], "proc/sys/kernel/yama/ptrace_scope", "3", "hand_over", Note, 0, "restart"),
         (&[], LIMITS, &none, "descriptors", Fail, 2, "LimitNOFILE="),
         (&[], LIMITS, &few, "descriptors", Warn, 1, "LimitNOFILE="),
         (&[], LIMITS, &few, "memlock", Note, 1, "LimitMEMLOCK="),

@@ -75,5 +75,13 @@ pub fn kernel_tls() -> io::Result<()> {
     Kernel::probe().map(drop)
 }
 
+/// Hands a socket from one ring to another as a hand-over to another process does.
+///
+/// # Errors
+/// The kernel's error, or that of a filter of system calls.
+pub fn hand_over() -> io::Result<()> {
+    probe::hand_over()
+}
+
 #[cfg(test)]
 mod tests;

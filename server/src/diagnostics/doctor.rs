@@ -1,5 +1,6 @@
 //! `doctor`: whether this machine can carry what it is meant to, and what to change if not.
 
+mod hand_over;
 mod kernel;
 mod memory;
 mod process_limits;
@@ -71,6 +72,7 @@ pub const CHECKS: &[Kind] = &[
     kind("io_uring", true, "A shard's ring can be made, with all its slots, and receives a byte."),
     kind("operations", true, "The kernel knows every io_uring operation that is submitted."),
     kind("kernel_tls", false, "The kernel takes over TLS connections; optional."),
+    kind("hand_over", false, "A new program can take over without a close; optional."),
     kind("cores", false, "A core for each shard."),
     kind("descriptors", true, "The hard limit of open files carries the connections."),
     kind("memlock", false, "Locked memory suffices where rings are still charged for."),
@@ -142,6 +144,7 @@ pub async fn examine(options: &Options, root: &Path) -> Report {
     report.add("io_uring", io_uring(connections, shards));
     report.add("operations", kernel::operations());
     report.add("kernel_tls", kernel_tls());
+    report.add("hand_over", hand_over::hand_over(&machine));
     report.add("cores", process_limits::cores(&machine));
     report.add("descriptors", process_limits::descriptors(&machine));
     report.add("memlock", process_limits::memlock(&machine));

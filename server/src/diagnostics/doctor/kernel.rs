@@ -5,18 +5,18 @@ use uringcast_engine::preflight;
 use super::Machine;
 use crate::diagnostics::check_report::{Outcome, fail, failure, note, warn};
 
+const RELEASE: &str = "sys/kernel/osrelease";
 /// Below, parts of io_uring are missing that every shard needs.
 const OLDEST: (u32, u32) = (6, 0);
 /// From here on it is tested.
 const TESTED: (u32, u32) = (6, 1);
 
 pub(super) fn version(machine: &Machine) -> Outcome {
-    let release = machine.read("sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split(['.', '-']).map(|part| part.parse::<u32>());
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+    let release = machine.read(RELEASE).unwrap_or_default();
+    let Some(version) = numbers(&release) else {
         return warn(format!("{release:?} is no release of Linux"), "Run Linux 6.1 or later.");
     };
-    match (major, minor) {
+    match version {
         version if version < OLDEST => {
             fail(format!("Linux {release}"), "Run Linux 6.1 or later: 6.0 is the least.")
         }
@@ -25,6 +25,16 @@ pub(super) fn version(machine: &Machine) -> Outcome {
         }
         _ => Ok(format!("Linux {release}")),
     }
+}
+
+/// The kernel's release, as far as it is understood.
+pub(super) fn release(machine: &Machine) -> Option<(u32, u32)> {
+    numbers(&machine.read(RELEASE)?)
+}
+
+fn numbers(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(['.', '-']).map(|part| part.parse::<u32>());
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 pub(super) fn disabled(machine: &Machine) -> Outcome {
