@@ -2,15 +2,18 @@
 //! `limits`.
 
 mod cluster_bounds;
+mod handover_bounds;
 
 use std::time::Duration;
 
 pub use cluster_bounds::*;
+pub use handover_bounds::*;
 
 /// Bytes of one publish request: a batch of many small messages, or a few of the largest.
 pub const MAX_PUBLISH_BODY: usize = 16 << 20;
 /// Bytes of all bodies under way, those of requests that are read whole and unfinished lines of
-/// streams: eight of the largest. Parsed they may be there twice. Bodies of [`MAX_PLAIN_REQUEST`]
+/// streams: eight of the largest. Parsed they may be there twice, and once more
+/// as they came where the server may be handed over. Bodies of [`MAX_PLAIN_REQUEST`]
 /// do not count: each connection has one at most.
 pub const HTTP_BODY_BYTES: usize = 128 << 20;
 /// Those of one key, or of requests that need none: four of the largest.
@@ -140,6 +143,11 @@ pub const PANIC_PATIENCE: Duration = Duration::from_secs(2);
 pub const AUTO_CERT_LIFE: Duration = Duration::from_secs(365 * 86_400);
 /// An automatic certificate with less life left than this is replaced at the next start.
 pub const AUTO_CERT_MARGIN: Duration = Duration::from_secs(30 * 86_400);
+/// For which a key seals session tickets.
+pub const TICKET_KEY_LIFE: Duration = Duration::from_secs(6 * 3_600);
+/// Keys that open session tickets, the one that seals among them: a ticket is good for as many of
+/// their lives.
+pub const TICKET_KEYS: usize = 2;
 /// Certificates of one server: each is a metric's label and two files looked at every second.
 pub const MAX_CERTIFICATES: usize = 64;
 /// Looks in a row that find changed files which fail before that is logged: a writer in between is
@@ -191,7 +199,3 @@ pub const DEFAULT_METRICS_PORT: u16 = 9464;
 const _: () = assert!(MAX_PUBLISH_BODY <= HTTP_BODY_BYTES_PER_KEY);
 const _: () = assert!(MAX_PLAIN_REQUEST <= MAX_HTTP_HEAD);
 const _: () = assert!(DEFAULT_PAGE <= MAX_PAGE);
-
-/// Before the next successor is awaited after one could not be accepted: short of descriptors, and
-/// trying again at once would spin.
-pub const HANDOVER_PAUSE: Duration = Duration::from_millis(100);

@@ -2,7 +2,7 @@
 //! docs/HANDOVER.md.
 //!
 //! * `sequence`: who says what when, and what each failure means; `peer_link`, `conversation`: the
-//!   same on a socket;
+//!   same on a socket; `secret_file`: what is said there;
 //! * [`Predecessor`]: of the process that serves; [`Successor`]: of the one that is to;
 //! * `shards`: the steps that the predecessor's shards take together;
 //! * `luggage`: what goes over beside the shards' state.
@@ -11,6 +11,7 @@ mod conversation;
 mod luggage;
 mod peer_link;
 mod predecessor;
+mod secret_file;
 mod sequence;
 mod shards;
 mod successor;

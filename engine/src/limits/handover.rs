@@ -4,7 +4,13 @@ use std::time::Duration;
 
 /// For the first messages of both sides of a hand-over, which need no work.
 pub const HANDOVER_HELLO: Duration = Duration::from_secs(2);
-/// For the new process to make its rings and tables; the old one serves meanwhile.
+/// For the logs to be copied before anything else goes over, while the old process serves. What is
+/// left then goes over with the state, in which nothing is delivered.
+pub const HANDOVER_HISTORY: Duration = Duration::from_secs(10);
+/// Bytes of logs that a shard copies in one iteration: below a millisecond.
+pub const HANDOVER_HISTORY_BYTES: usize = 256 << 10;
+/// For the old process to copy its logs, and for the new one to make its rings and tables; the old
+/// one serves meanwhile.
 pub const HANDOVER_PREPARE: Duration = Duration::from_secs(20);
 /// For each of the old process's shards to copy its sockets and to end its receives; it delivers
 /// meanwhile.
@@ -22,6 +28,12 @@ pub const HANDOVER_COMMIT: Duration = Duration::from_secs(5);
 pub const HANDOVER_TAKEN: Duration = Duration::from_secs(1);
 /// For the old process to end, once its socket is closed behind its state.
 pub const HANDOVER_ENDED: Duration = Duration::from_secs(1);
+/// For handshakes under way to end before sockets are copied, so that they go over: three round
+/// trips of most clients. Nothing is accepted meanwhile, so that a new client waits as long for one
+/// that is slow.
+pub const HANDOVER_HANDSHAKES: Duration = Duration::from_millis(500);
+/// Between two looks at how many handshakes are left.
+pub const HANDOVER_LOOK: Duration = Duration::from_millis(2);
 /// Sockets that a shard copies, and receives that it ends, in one iteration of a hand-over: about
 /// 0.1 ms, so that deliveries go on.
 pub const HANDOVER_PER_TURN: usize = 256;
@@ -32,5 +44,6 @@ pub const HANDOVER_SOCKETS: usize = 4_096;
 /// Bytes of one message of a hand-over: above the largest state, that of full logs.
 pub const HANDOVER_BYTES: u64 = 64 << 30;
 
+const _: () = assert!(HANDOVER_PREPARE.as_nanos() > HANDOVER_HISTORY.as_nanos());
 const _: () =
     assert!(HANDOVER_COLLECT.as_nanos() > HANDOVER_STOP.as_nanos() + 2 * HANDOVER_REST.as_nanos());

@@ -5,24 +5,36 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use super::delivery_ring::RemoteRing;
-use crate::handover::ShardState;
+use crate::handover::{History, Sent, ShardState};
 use crate::types::{ServiceId, ShardId};
 
 /// A step of a hand-over.
 pub(crate) enum HandoverOrder {
     /// Answer with duplicates of the sockets that the shard accepts from.
     Listeners { reply: oneshot::Sender<Vec<(ServiceId, TcpListener)>> },
-    /// Accept and admit no connection from now on. Answers how many may go over.
+    /// Answer with the next messages of logs, behind those that were sent.
+    History { sent: Sent, reply: oneshot::Sender<(Sent, Option<History>)> },
+    /// Accept no connection from now on. Answers how many handshakes are under way.
+    Close { reply: oneshot::Sender<usize> },
+    /// Admit no connection from now on. Answers how many may go over.
     Hold { reply: oneshot::Sender<usize> },
     /// Copy the sockets to these places, one for each connection, and stop receiving. Answers once
     /// both are done, with the error number of a copy that failed.
     Stop { rings: Arc<[RemoteRing]>, places: Vec<Place>, reply: oneshot::Sender<Result<(), i32>> },
     /// Answers whether the shard is at rest, and was since it was asked before.
     Rest { reply: oneshot::Sender<bool> },
-    /// Answers with the state, and stands still until the verdict is there.
-    Export { reply: oneshot::Sender<ShardState>, verdict: oneshot::Receiver<Verdict> },
+    /// Answers with the state, without what of the logs was sent, and stands still until the
+    /// verdict is there.
+    Export { sent: Sent, reply: oneshot::Sender<Exported>, verdict: oneshot::Receiver<Verdict> },
     /// Serve on.
     Resume,
+}
+
+/// What a shard has written down.
+pub(crate) struct Exported {
+    pub state: ShardState,
+    /// Connections that are not in it: they stay.
+    pub staying: usize,
 }
 
 /// What becomes of a shard that has written its state down.

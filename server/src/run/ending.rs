@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use uringcast_engine::HandedOver;
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 
 use super::{Stop, StopSignal, StopSignals, look_after};
 use crate::http::Control;
-use crate::limits::{DRAIN_LOOK, HTTP_DRAIN};
+use crate::limits::{DRAIN_LOOK, HANDOVER_LATE};
 use crate::settings::Settings;
 use crate::systemd;
 
@@ -19,7 +18,7 @@ use crate::systemd;
 pub(super) async fn end(
     control: &Control,
     settings: &RwLock<Arc<Settings>>,
-    (why, leave): (&Stop, &watch::Sender<bool>),
+    why: &Stop,
     stops: &mut StopSignals,
 ) -> Option<StopSignal> {
     let (spread, time) = {
@@ -33,26 +32,34 @@ pub(super) async fn end(
             tracing::info!("{}: shutting down, clients have {seconds} s", signal.name);
             systemd::stopping(&format!("closing all connections within {seconds} s"));
         }
-        Stop::HandedOver(HandedOver { connections, process }) => {
-            tracing::info!(connections, process, "handed over: what stays has {seconds} s");
+        Stop::HandedOver(HandedOver { connections, staying, handshakes, pause, process }) => {
+            let pause_ms = pause.as_secs_f64() * 1e3;
+            tracing::info!(
+                connections,
+                staying,
+                handshakes,
+                pause_ms,
+                process,
+                "handed over: what stays has {seconds} s"
+            );
             systemd::hand_over(*process, &format!("process {process} has taken over"));
-            // The other server accepts from the same HTTP ports.
-            let _ = leave.send(true);
         }
     }
     tokio::select! {
-        () = drain(control, spread, time) => {
-            if matches!(why, Stop::HandedOver(_)) {
-                // For requests on connections that were accepted before.
-                sleep(HTTP_DRAIN).await;
-            }
-            None
-        }
+        () = finish(control, why, (spread, time)) => None,
         again = stops.next() => {
             tracing::warn!("{} again: ending at once", again.name);
             Some(again)
         }
     }
+}
+
+async fn finish(control: &Control, why: &Stop, (spread, time): (Duration, Duration)) {
+    if matches!(why, Stop::HandedOver(HandedOver { handshakes: 1.., .. })) {
+        // Each is answered 503 when it is whole.
+        sleep(HANDOVER_LATE).await;
+    }
+    drain(control, spread, time).await;
 }
 
 async fn drain(control: &Control, spread: Duration, time: Duration) {

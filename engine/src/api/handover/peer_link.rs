@@ -1,15 +1,15 @@
 //! The messages of a hand-over on a Unix socket: a header, and behind it descriptors. A body goes
-//! in a sealed memory file, so that a large one, and the keys in it, pass through no queue.
+//! in a memory file, so that a large one, and the keys in it, pass through no queue.
 
-use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -17,6 +17,7 @@ use rustix::net::{
 };
 use zeroize::Zeroizing;
 
+use super::secret_file::SecretFile;
 use super::sequence::Kind;
 use crate::limits::{HANDOVER_BYTES, HANDOVER_DESCRIPTORS, HANDOVER_HELLO, HANDOVER_SOCKETS};
 
@@ -43,7 +44,16 @@ pub(super) struct Message {
     pub version: u16,
     /// May hold keys.
     pub body: Zeroizing<Vec<u8>>,
+    /// Where the body was, until it may take the time to be overwritten.
+    #[cfg_attr(not(test), expect(dead_code, reason = "held"))]
+    pub file: Option<SecretFile>,
     pub descriptors: Vec<OwnedFd>,
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 /// What there is in the place of a message.
@@ -64,14 +74,18 @@ impl From<io::Error> for NoMessage {
 
 /// A connected socket between the two processes of a hand-over.
 #[derive(Debug)]
-pub(super) struct Link(UnixStream);
+pub(super) struct Link {
+    socket: UnixStream,
+    /// Bodies that were sent: overwritten with the link, if they were not before.
+    sent: RefCell<Vec<SecretFile>>,
+}
 
 impl Link {
     pub(super) fn new(socket: UnixStream) -> io::Result<Link> {
         socket.set_nonblocking(false)?;
         // There is always room for what is sent, or the other process does not read.
         socket.set_write_timeout(Some(HANDOVER_HELLO))?;
-        Ok(Link(socket))
+        Ok(Link { socket, sent: RefCell::default() })
     }
 
     /// Sends a message.
@@ -84,14 +98,21 @@ impl Link {
         body: &[u8],
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<()> {
-        let file = if body.is_empty() { None } else { Some(seal(body)?) };
+        let file = if body.is_empty() { None } else { Some(SecretFile::new(body)?) };
         let mut header = [0; HEADER];
         header[0] = kind as u8;
         header[2..4].copy_from_slice(&VERSION.to_le_bytes());
         header[4..8].copy_from_slice(&(descriptors.len() as u32).to_le_bytes());
         header[8..].copy_from_slice(&(body.len() as u64).to_le_bytes());
         let first: Vec<_> = file.iter().map(AsFd::as_fd).collect();
-        self.send_once(&header, &first)?;
+        let sent = self.send_once(&header, &first);
+        drop(first);
+        match file {
+            // The last word is read when this side is gone.
+            Some(file) if kind == Kind::Refused => file.leave(),
+            file => self.sent.borrow_mut().extend(file),
+        }
+        sent?;
         descriptors.chunks(HANDOVER_DESCRIPTORS).try_for_each(|some| self.send_once(MORE, some))
     }
 
@@ -102,7 +123,8 @@ impl Link {
             let fits = ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
             assert!(fits, "the room is for HANDOVER_DESCRIPTORS");
         }
-        let sent = sendmsg(&self.0, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
+        let sent =
+            sendmsg(&self.socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
         if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
@@ -125,19 +147,9 @@ impl Link {
         while descriptors.len() < count {
             self.receive_once(&mut [0; MORE.len()], &mut descriptors, until)?;
         }
-        let mut body = Zeroizing::new(Vec::new());
-        if let Some(file) = file.pop() {
-            // Of exact size: growing would leave copies of keys behind.
-            body.reserve_exact(length as usize);
-            let mut file = File::from(file);
-            (&mut file).take(length).read_to_end(&mut body)?;
-            if body.len() as u64 != length {
-                return Err(broken("a message that is cut short").into());
-            }
-            // Its memory is free from here on, whoever still has it open.
-            file.set_len(0)?;
-        }
-        Ok(Message { kind, version, body, descriptors })
+        let mut file = file.pop().map(SecretFile::received);
+        let body = file.as_mut().map(|file| file.read(length)).transpose()?.unwrap_or_default();
+        Ok(Message { kind, version, body, file, descriptors })
     }
 
     /// Receives all of `bytes`, and adds the descriptors that come with them.
@@ -150,7 +162,7 @@ impl Link {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let time = Timespec::try_from(left).ok();
-            let mut readable = [PollFd::new(&self.0, PollFlags::IN)];
+            let mut readable = [PollFd::new(&self.socket, PollFlags::IN)];
             match poll(&mut readable, time.as_ref()) {
                 Ok(0) => return Err(NoMessage::TimedOut),
                 Err(Errno::INTR) => continue,
@@ -160,7 +172,7 @@ impl Link {
             let mut ancillary = RecvAncillaryBuffer::new(&mut space);
             let mut into = [IoSliceMut::new(bytes)];
             let received =
-                match recvmsg(&self.0, &mut into, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+                match recvmsg(&self.socket, &mut into, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
                     // A process that ended with unread messages: what it had said comes next.
                     Err(Errno::CONNRESET | Errno::INTR) => continue,
                     other => other.map_err(io::Error::from)?.bytes,
@@ -177,17 +189,6 @@ impl Link {
             };
         }
     }
-}
-
-/// A memory file with these bytes, which nobody can change any more.
-fn seal(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let file = memfd_create("uringcast-handover", MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL)?;
-    let mut file = File::from(file);
-    file.write_all(bytes)?;
-    io::Seek::rewind(&mut file)?;
-    // It may still be cut to nothing once it is read.
-    fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::GROW | SealFlags::SEAL)?;
-    Ok(file.into())
 }
 
 fn broken(what: &str) -> io::Error {

@@ -1,10 +1,10 @@
 //! The process that serves, in a hand-over.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::geteuid;
 use zeroize::Zeroizing;
@@ -15,7 +15,7 @@ use super::peer_link::{VERSION, other_version};
 use super::sequence::Side;
 use super::shards::{Shards, Target};
 use crate::api::handle::Handle;
-use crate::handover::{Blob, EngineState, ShardState, head};
+use crate::handover::{Blob, EngineState, History, Sent, head};
 use crate::types::{ServiceId, Time};
 
 /// A handle by which all connections of a running engine are handed to another process. Cheap to
@@ -48,6 +48,10 @@ pub struct Stopped {
     started: Instant,
     /// Slots of the other process's rings that are filled.
     used: Vec<u32>,
+    /// Under way when nothing more was admitted.
+    handshakes: usize,
+    /// What of the logs has gone over, by shard.
+    sent: Vec<Sent>,
 }
 
 /// The other process serves what went over. What could not is still open here.
@@ -55,6 +59,12 @@ pub struct Stopped {
 pub struct HandedOver {
     /// Connections that went over.
     pub connections: usize,
+    /// Those that could not: they are told to reconnect.
+    pub staying: usize,
+    /// Handshakes that were not at their end.
+    pub handshakes: usize,
+    /// For which the shards stood still.
+    pub pause: Duration,
     /// The process that has them.
     pub process: u32,
 }
@@ -67,6 +77,16 @@ impl Predecessor {
         (started, is_external): (Instant, bool),
     ) -> Predecessor {
         Predecessor { handle, names, addresses, started, is_external }
+    }
+
+    /// Duplicates of the sockets that the engine accepts from, for instance for a service manager
+    /// to keep.
+    ///
+    /// # Errors
+    /// [`NotHandedOver`] when a shard does not answer.
+    pub fn listeners(&self) -> Result<Vec<TcpListener>, NotHandedOver> {
+        let listeners = Shards::new(Arc::clone(&self.handle)).listeners().map_err(NotHandedOver)?;
+        Ok(listeners.into_iter().map(|(_, listener)| listener).collect())
     }
 
     /// Begins a hand-over to the process that has connected `socket`, which must be of the same
@@ -111,16 +131,22 @@ impl Predecessor {
             })
             .unzip();
         descriptors.extend_from_slice(sockets);
+        let (histories, sent) = match shards.histories() {
+            Ok(histories) => histories,
+            Err(why) => return Err(conversation.failed(&why).into()),
+        };
         let engine = self.engine_state();
         let mut parts = vec![engine.to_part(), luggage::listeners(&listed).to_part()];
+        parts.extend(histories.iter().map(History::to_part));
         parts.extend(blobs.iter().map(Blob::to_part));
         let base = Words { body: &join(&parts), descriptors: &descriptors };
         let rings = conversation.done(base).map_err(NotHandedOver::from)?;
-        let used = match self.stop(&conversation, &rings.body, &shards) {
-            Ok(used) => used,
+        let (used, handshakes) = match self.stop(&conversation, &rings.body, &shards) {
+            Ok(stopped) => stopped,
             Err(why) => return Err(conversation.failed(&why).into()),
         };
-        Ok(Stopped { conversation, shards, engine, started: self.started, used })
+        let started = self.started;
+        Ok(Stopped { conversation, shards, engine, started, used, handshakes, sent })
     }
 
     fn stop(
@@ -128,7 +154,7 @@ impl Predecessor {
         conversation: &Conversation,
         rings: &[u8],
         shards: &Shards,
-    ) -> Result<Vec<u32>, String> {
+    ) -> Result<(Vec<u32>, usize), String> {
         let rings = luggage::read_rings(rings).ok_or("the other process names no rings")?;
         let targets = rings.iter().map(|ring| {
             let remote = conversation.peer().ring(ring.descriptor).map_err(|error| {
@@ -140,7 +166,9 @@ impl Predecessor {
             })?;
             Ok(Target { ring: remote, slots: ring.slots })
         });
-        shards.stop(targets.collect::<Result<_, String>>()?)
+        let targets = targets.collect::<Result<_, String>>()?;
+        let handshakes = shards.close()?;
+        Ok((shards.stop(targets)?, handshakes))
     }
 
     fn engine_state(&self) -> EngineState {
@@ -167,23 +195,26 @@ impl Stopped {
     /// # Errors
     /// [`NotHandedOver`].
     pub fn finish(self, blobs: &[Blob]) -> Result<HandedOver, NotHandedOver> {
-        let Stopped { mut conversation, mut shards, mut engine, started, used } = self;
-        let states = match shards.export() {
-            Ok(states) => states,
+        let Stopped { mut conversation, mut shards, mut engine, started, used, .. } = self;
+        let (handshakes, sent) = (self.handshakes, self.sent);
+        let began = Instant::now();
+        let exported = match shards.export(sent) {
+            Ok(exported) => exported,
             Err(why) => return Err(conversation.failed(&why).into()),
         };
         engine.time = Time::default() + started.elapsed();
-        let connections = states.iter().map(|state| state.connections.len()).sum();
+        let connections = exported.iter().map(|shard| shard.state.connections.len()).sum();
+        let staying = exported.iter().map(|shard| shard.staying).sum();
         let mut parts = vec![engine.to_part(), luggage::slots(&used).to_part()];
-        parts.extend(states.iter().map(ShardState::to_part));
+        parts.extend(exported.iter().map(|shard| shard.state.to_part()));
         parts.extend(blobs.iter().map(Blob::to_part));
         let state = join(&parts);
-        drop(parts);
         let process = conversation.peer().id();
         match conversation.done(Words { body: &state, descriptors: &[] }) {
             Err(End { serves: false, .. }) => {
                 shards.hand_over();
-                Ok(HandedOver { connections, process })
+                let pause = began.elapsed();
+                Ok(HandedOver { connections, staying, handshakes, pause, process })
             }
             Err(end) => Err(end.into()),
             Ok(_) => unreachable!("the predecessor has no work behind its state"),

@@ -19,7 +19,7 @@ use crate::limits::{
 pub(super) enum Kind {
     /// Successor: which formats it reads, and for which services it is set up.
     Hello = 1,
-    /// Predecessor: what the successor starts with; the listening sockets.
+    /// Predecessor: what the successor starts with; the listening sockets, and the logs so far.
     Base,
     /// Successor: its rings.
     Rings,
@@ -132,7 +132,7 @@ const PREDECESSOR: &[Part] = &[
 /// Every part of the process that is to serve, in order. Behind the last it does.
 const SUCCESSOR: &[Part] = &[
     Part::Send(Kind::Hello),
-    Part::Await(Kind::Base, HANDOVER_HELLO),
+    Part::Await(Kind::Base, HANDOVER_PREPARE),
     Part::Work(Kind::Base),
     Part::Send(Kind::Rings),
     Part::Await(Kind::State, HANDOVER_COLLECT),

@@ -2,14 +2,17 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use uringcast_ring::RemoteRing;
 
 use crate::api::handle::Handle;
-use crate::handover::ShardState;
-use crate::limits::{HANDOVER_REST, HANDOVER_STOP};
-use crate::shard::{Command, HandoverOrder, Place, Verdict};
+use crate::handover::{History, Sent};
+use crate::limits::{
+    HANDOVER_HANDSHAKES, HANDOVER_HISTORY, HANDOVER_LOOK, HANDOVER_REST, HANDOVER_STOP,
+};
+use crate::shard::{Command, Exported, HandoverOrder, Place, Verdict};
 use crate::types::{ServiceId, ShardId};
 
 /// The shards, while connections are handed over. Dropped before they have been, the shards serve
@@ -40,8 +43,49 @@ impl Shards {
         Ok(asked.into_iter().flatten().collect())
     }
 
-    /// Accepts and admits nothing more, copies all sockets and stops receiving. Returns how many
-    /// slots of each target were filled at most.
+    /// The logs, of each shard by itself, while all serve; and what of them that is. Not what
+    /// [`HANDOVER_HISTORY`] leaves no time for.
+    pub(super) fn histories(&self) -> Result<(Vec<History>, Vec<Sent>), String> {
+        let until = Instant::now() + HANDOVER_HISTORY;
+        let count = self.handle.mailboxes.len();
+        let mut histories: Vec<_> = (0..count).map(|_| History::default()).collect();
+        let mut sent: Vec<_> = (0..count).map(|_| Sent::default()).collect();
+        loop {
+            let mut before = std::mem::take(&mut sent).into_iter();
+            let answers = self.ask(HANDOVER_REST, |reply| HandoverOrder::History {
+                sent: before.next().unwrap_or_default(),
+                reply,
+            })?;
+            let mut is_over = true;
+            for ((now_sent, next), history) in answers.into_iter().zip(&mut histories) {
+                sent.push(now_sent);
+                if let Some(next) = next {
+                    history.logs.extend(next.logs);
+                    is_over = false;
+                }
+            }
+            if is_over || Instant::now() >= until {
+                return Ok((histories, sent));
+            }
+        }
+    }
+
+    /// Accepts nothing more, and waits for the handshakes under way, but not long. Returns how many
+    /// are left.
+    pub(super) fn close(&self) -> Result<usize, String> {
+        let until = Instant::now() + HANDOVER_HANDSHAKES;
+        loop {
+            let under_way = self.ask(HANDOVER_REST, |reply| HandoverOrder::Close { reply })?;
+            let left = under_way.into_iter().sum();
+            if left == 0 || Instant::now() >= until {
+                return Ok(left);
+            }
+            thread::sleep(HANDOVER_LOOK);
+        }
+    }
+
+    /// Admits nothing more, copies all sockets and stops receiving. Returns how many slots of each
+    /// target were filled at most.
     pub(super) fn stop(&self, targets: Vec<Target>) -> Result<Vec<u32>, String> {
         let counts = self.ask(HANDOVER_REST, |reply| HandoverOrder::Hold { reply })?;
         let all: usize = counts.iter().sum();
@@ -75,9 +119,9 @@ impl Shards {
         })
     }
 
-    /// Waits until nothing is under way between the shards, and has each write down its state. They
-    /// stand still from then on.
-    pub(super) fn export(&mut self) -> Result<Vec<ShardState>, String> {
+    /// Waits until nothing is under way between the shards, and has each write down its state, but
+    /// for what of the logs was `sent`. They stand still from then on.
+    pub(super) fn export(&mut self, sent: Vec<Sent>) -> Result<Vec<Exported>, String> {
         let until = Instant::now() + HANDOVER_REST;
         // A shard that is idle may be sent something by one that is asked later: only a round in
         // which all were idle all the time since the round before proves that nothing is under way.
@@ -93,11 +137,11 @@ impl Shards {
                 ));
             }
         }
-        let mut verdicts = Vec::new();
+        let (mut verdicts, mut sent) = (Vec::new(), sent.into_iter());
         let states = self.ask(HANDOVER_REST, |reply| {
             let (sender, verdict) = oneshot::channel();
             verdicts.push(sender);
-            HandoverOrder::Export { reply, verdict }
+            HandoverOrder::Export { sent: sent.next().unwrap_or_default(), reply, verdict }
         });
         self.verdicts = verdicts;
         states

@@ -11,7 +11,7 @@ use rustix::process::{PTracer, Pid, set_ptracer};
 
 use super::conversation::{Conversation, End, Words};
 use super::luggage;
-use super::peer_link::{VERSION, other_version};
+use super::peer_link::{Message, VERSION, other_version};
 use super::sequence::Side;
 use crate::api::Engine;
 use crate::api::handle::Handle;
@@ -19,7 +19,7 @@ use crate::api::lineage::Lineage;
 use crate::api::listen::HandedOver;
 use crate::api::start::{self, StandingBy};
 use crate::config::Config;
-use crate::handover::{Blob, State};
+use crate::handover::{Blob, History, State};
 use crate::limits::HANDOVER_READY;
 use crate::shard::StandbyOrder;
 use crate::types::StartError;
@@ -31,6 +31,8 @@ pub struct Successor {
     services: Vec<String>,
     lineage: Lineage,
     blobs: Vec<Blob>,
+    /// What has gone over of the logs.
+    histories: Vec<History>,
     listeners: Vec<HandedOver>,
     sockets: Vec<OwnedFd>,
 }
@@ -57,6 +59,8 @@ pub struct Prepared {
     blobs: Vec<Blob>,
     /// Slots of each ring that were filled at most.
     used: Vec<u32>,
+    /// What was read: overwriting it waits until this process serves.
+    state: Message,
 }
 
 impl Successor {
@@ -72,14 +76,14 @@ impl Successor {
             return Err(conversation.failed(&other_version(base.version)).into());
         }
         let read = State::decode(&base.body).map_err(|error| error.to_string());
-        let read = read.and_then(|State { engine, mut blobs, .. }| {
+        let read = read.and_then(|State { engine, histories, mut blobs, .. }| {
             let listed = luggage::take_listeners(&mut blobs).ok_or("its listeners are missing")?;
             if listed.len() > base.descriptors.len() {
                 return Err("listening sockets are missing".to_owned());
             }
-            Ok((Lineage::of(&engine), engine.services, blobs, listed))
+            Ok((Lineage::of(&engine), engine.services, (blobs, histories), listed))
         });
-        let (lineage, services, blobs, listed) = match read {
+        let (lineage, services, (blobs, histories), listed) = match read {
             Ok(read) => read,
             Err(why) => return Err(conversation.failed(&why).into()),
         };
@@ -87,7 +91,8 @@ impl Successor {
         let rest = sockets.split_off(listed.len());
         let listeners = listed.into_iter().zip(sockets.into_iter().map(TcpListener::from));
         let listeners = listeners.collect();
-        Ok(Successor { conversation, services, lineage, blobs, listeners, sockets: rest })
+        let sockets = rest;
+        Ok(Successor { conversation, services, lineage, blobs, histories, listeners, sockets })
     }
 
     /// What the program around the other engine sent ahead.
@@ -113,7 +118,7 @@ impl Successor {
     /// [`NotTakenOver`]: this process cannot start with `config`, it has other services, or the
     /// other one serves on.
     pub fn prepare(self, config: Config) -> Result<(Engine, Prepared), NotTakenOver> {
-        let Successor { mut conversation, services, lineage, listeners, .. } = self;
+        let Successor { mut conversation, services, lineage, histories, listeners, .. } = self;
         let ours: Vec<_> = config.services.iter().map(|service| service.name.clone()).collect();
         if ours != services {
             let why =
@@ -132,10 +137,10 @@ impl Successor {
         }
         let rings = luggage::rings(&rings);
         let state = conversation.done(Words { body: &rings, descriptors: &[] })?;
-        match import(&state.body, &orders) {
+        match import(&state.body, histories, &orders) {
             Ok((blobs, used)) => {
                 let handle = Arc::clone(&engine.topology.handle);
-                Ok((engine, Prepared { orders, handle, conversation, blobs, used }))
+                Ok((engine, Prepared { orders, handle, conversation, blobs, used, state }))
             }
             Err(why) => {
                 drop(orders);
@@ -162,7 +167,7 @@ impl Prepared {
     /// # Errors
     /// [`NotTakenOver`]: the engine ends.
     pub fn serve(self) -> Result<(), NotTakenOver> {
-        let Prepared { orders, handle, mut conversation, used, .. } = self;
+        let Prepared { orders, handle, mut conversation, used, state, .. } = self;
         match conversation.done(Words::default()) {
             Err(End { serves: true, .. }) => {
                 // Before the shards: one that ends from here on aborts the process.
@@ -170,6 +175,7 @@ impl Prepared {
                 for (orders, used) in orders.iter().zip(used) {
                     let _ = orders.send(StandbyOrder::Serve { used });
                 }
+                drop(state);
                 Ok(())
             }
             Err(end) => Err(end.into()),
@@ -179,8 +185,13 @@ impl Prepared {
 }
 
 /// Has each shard make a broker of its part of the state.
-fn import(state: &[u8], orders: &[Sender<StandbyOrder>]) -> Result<(Vec<Blob>, Vec<u32>), String> {
+fn import(
+    state: &[u8],
+    histories: Vec<History>,
+    orders: &[Sender<StandbyOrder>],
+) -> Result<(Vec<Blob>, Vec<u32>), String> {
     let mut state = State::decode(state).map_err(|error| error.to_string())?;
+    state.histories.splice(0..0, histories);
     let mut blobs = std::mem::take(&mut state.blobs);
     let used = luggage::take_slots(&mut blobs).filter(|used| used.len() == orders.len());
     let used = used.ok_or("the number of filled slots is missing")?;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::EventLoop;
-use crate::handover::{Sent, ShardState, Socket};
-use crate::limits::HANDOVER_PER_TURN;
+use crate::handover::{Sent, Socket};
+use crate::limits::{HANDOVER_HISTORY_BYTES, HANDOVER_PER_TURN};
 use crate::shard::delivery_ring::RemoteRing;
-use crate::shard::handover_order::{HandoverOrder, Place, Verdict};
+use crate::shard::handover_order::{Exported, HandoverOrder, Place, Verdict};
 use crate::types::ConnectionKey;
 
 /// How far a shard is.
@@ -39,7 +39,7 @@ enum Stage {
     /// Asked whether it is at rest: answered at the end of the iteration.
     Resting(oneshot::Sender<bool>),
     /// To be written down at the end of the iteration.
-    Exporting(oneshot::Sender<ShardState>, oneshot::Receiver<Verdict>),
+    Exporting(Sent, oneshot::Sender<Exported>, oneshot::Receiver<Verdict>),
     /// The other process has what went over.
     HandedOver,
 }
@@ -51,10 +51,17 @@ impl EventLoop {
             HandoverOrder::Listeners { reply } => {
                 let _ = reply.send(self.listeners.duplicates());
             }
+            HandoverOrder::History { mut sent, reply } => {
+                let history = self.hub.export_history(&mut sent, HANDOVER_HISTORY_BYTES);
+                let _ = reply.send((sent, history));
+            }
+            HandoverOrder::Close { reply } => {
+                self.handshakes.hold(true);
+                let _ = reply.send(self.handshakes.under_way());
+            }
             HandoverOrder::Hold { reply } => {
                 let handover = Handover::new(self.travellers());
                 let _ = reply.send(handover.travellers.len());
-                self.handshakes.hold(true);
                 self.handover = Some(handover);
             }
             HandoverOrder::Stop { rings, places, reply } => {
@@ -71,8 +78,8 @@ impl EventLoop {
                 self.set_stage(Stage::Resting(reply));
                 self.handover.iter_mut().for_each(|handover| handover.is_at_end = true);
             }
-            HandoverOrder::Export { reply, verdict } => {
-                self.set_stage(Stage::Exporting(reply, verdict));
+            HandoverOrder::Export { sent, reply, verdict } => {
+                self.set_stage(Stage::Exporting(sent, reply, verdict));
             }
             HandoverOrder::Resume => self.resume(),
         }
@@ -164,16 +171,21 @@ impl EventLoop {
                 let _ =
                     reply.send(!(more || was_touched || has_input) && self.hub.may_be_exported());
             }
-            Stage::Exporting(reply, verdict) => self.export(reply, verdict),
+            Stage::Exporting(sent, reply, verdict) => self.export(&sent, reply, verdict),
             stage => handover.stage = stage,
         }
     }
 
     /// Writes the state down, and waits for the verdict: nothing else happens on this thread.
-    fn export(&mut self, reply: oneshot::Sender<ShardState>, verdict: oneshot::Receiver<Verdict>) {
+    fn export(
+        &mut self,
+        sent: &Sent,
+        reply: oneshot::Sender<Exported>,
+        verdict: oneshot::Receiver<Verdict>,
+    ) {
         let Some(handover) = &mut self.handover else { return };
         let (slots, mut exported) = (&self.slots, Vec::new());
-        let state = self.hub.export(&Sent::default(), |key| {
+        let state = self.hub.export(sent, |key| {
             let Place { shard, slot } = handover.place_of(key)?;
             let receive_ended = slots.receive_ended(key)?;
             exported.push(key);
@@ -184,8 +196,9 @@ impl EventLoop {
                 receive_ended,
             })
         });
+        let staying = slots.unclosed().count().saturating_sub(exported.len());
         (handover.travellers, handover.done) = (exported, 0);
-        let _ = reply.send(state);
+        let _ = reply.send(Exported { state, staying });
         // Without a verdict the control plane has given up.
         match verdict.recv().unwrap_or(Verdict::Resume) {
             Verdict::Resume => self.resume(),

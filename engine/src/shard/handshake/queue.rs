@@ -214,6 +214,11 @@ impl HandshakeQueue {
         self.closed.get() || (ends_early && self.refused.get().is_some())
     }
 
+    /// Handshakes that have not ended, or whose connections wait for admission.
+    pub(crate) fn under_way(&self) -> usize {
+        self.handshakes.get()
+    }
+
     /// Accepts nothing from now on, or again: what waits is the kernel's, or another process's that
     /// has the listener too.
     pub(crate) fn hold(&self, holds: bool) {
