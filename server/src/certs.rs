@@ -7,6 +7,7 @@ mod client_auth;
 mod reload;
 mod self_signed;
 mod sni;
+mod ticket_keys;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,12 +15,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{NoServerSessionStorage, ProducesTickets};
+use rustls::server::NoServerSessionStorage;
 use rustls::sign::CertifiedKey;
 use uringcast_engine::RevokedCertificates;
 
 pub use reload::{CertReloader, CertStatus};
 pub(crate) use self_signed::AUTO_FILES;
+pub use ticket_keys::TicketKeys;
 
 use crate::config::{Files, Identity, Tls};
 use crate::settings::{Problem, Source, TlsVersion};
@@ -67,34 +69,11 @@ pub struct Loaded {
     pub revoked: RevokedCertificates,
 }
 
-/// Keys that session tickets are sealed with. They rotate (rustls: new ones every 6 hours, valid
-/// for 12), serve all shards and outlive reloads, so that a storm of reconnects stays cheap.
-#[derive(Default)]
-pub struct TicketKeys(Option<(client_auth::TrustAnchors, Arc<dyn ProducesTickets>)>);
-
-impl TicketKeys {
-    /// The keys for clients that were verified against `anchors`: other ones than before if that
-    /// is another, because a resumed handshake verifies no certificate.
-    fn keys(
-        &mut self,
-        anchors: client_auth::TrustAnchors,
-    ) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
-        if let Some((known, keys)) = &self.0
-            && *known == anchors
-        {
-            return Ok(Arc::clone(keys));
-        }
-        let keys = aws_lc_rs::Ticketer::new()?;
-        self.0 = Some((anchors, Arc::clone(&keys)));
-        Ok(keys)
-    }
-}
-
 /// Reads, or makes, the certificates and builds the configuration.
 ///
 /// # Errors
 /// A [`Problem`] that names the setting, the file and the remedy.
-pub fn load(tls: &Tls, tickets: &mut TicketKeys) -> Result<Loaded, Problem> {
+pub fn load(tls: &Tls, tickets: &TicketKeys) -> Result<Loaded, Problem> {
     let pairs = match &tls.identity {
         Identity::Auto { dir, names } => vec![self_signed::load(dir, names)?],
         Identity::Files(all) => all.iter().map(CertKeyPair::read).collect::<Result<_, _>>()?,
@@ -114,7 +93,7 @@ pub fn load(tls: &Tls, tickets: &mut TicketKeys) -> Result<Loaded, Problem> {
     config.enable_secret_extraction = true;
     // Nothing is kept for a session here: it is all in its ticket.
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.ticketer = tickets.keys(trust.anchors).map_err(|error| internal_error(&error))?;
+    config.ticketer = tickets.of(trust.anchors).map_err(|error| internal_error(&error))?;
     let served = pairs.into_iter().map(|pair| pair.served).collect();
     Ok(Loaded { config: Arc::new(config), served, revoked: trust.revoked })
 }
@@ -129,7 +108,7 @@ pub fn check(tls: &Tls) -> Result<(), Problem> {
             self_signed::check(dir)?;
             client_auth::trust(tls.clients.as_ref()).map(drop)
         }
-        Identity::Files(_) => load(tls, &mut TicketKeys::default()).map(drop),
+        Identity::Files(_) => load(tls, &TicketKeys::default()).map(drop),
     }
 }
 

@@ -128,8 +128,8 @@ fn files_for_client_certificates_that_cannot_be_used_are_the_operator_s_to_mend(
 
 /// A server loaded twice with the same tickets, as by a reload.
 fn loaded_twice(before: &Tls, after: &Tls) -> [Arc<ServerConfig>; 2] {
-    let mut tickets = TicketKeys::default();
-    [before, after].map(|tls| certs::load(tls, &mut tickets).unwrap().config)
+    let tickets = TicketKeys::default();
+    [before, after].map(|tls| certs::load(tls, &tickets).unwrap().config)
 }
 
 #[test]

@@ -28,7 +28,8 @@ pub struct CertStatus {
 /// The certificates of a running server.
 pub struct CertReloader {
     tls: Tls,
-    tickets: TicketKeys,
+    /// What tickets are sealed with.
+    pub(crate) tickets: TicketKeys,
     /// For the engine's listeners.
     pub(crate) source: TlsSource,
     /// For metrics.
@@ -52,8 +53,8 @@ impl CertReloader {
     /// # Errors
     /// As [`load`].
     pub fn start(tls: Tls) -> Result<CertReloader, Problem> {
-        let (checked, mut tickets) = (stamps(&tls), TicketKeys::default());
-        let loaded = load(&tls, &mut tickets)?;
+        let (checked, tickets) = (stamps(&tls), TicketKeys::default());
+        let loaded = load(&tls, &tickets)?;
         let reloader = CertReloader {
             tls,
             tickets,
@@ -120,7 +121,7 @@ impl CertReloader {
     }
 
     fn replace(&mut self) -> Result<(), Problem> {
-        let loaded = load(&self.tls, &mut self.tickets)?;
+        let loaded = load(&self.tls, &self.tickets)?;
         self.source.replace(loaded.config);
         if !loaded.revoked.is_empty() {
             self.revoked = Some(Arc::new(loaded.revoked));

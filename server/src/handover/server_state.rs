@@ -3,20 +3,31 @@
 
 use std::time::Instant;
 
+use uringcast_engine::ServiceId;
 use uringcast_engine::handover::{Blob, SecretBytes};
 
+use crate::certs::TicketKeys;
 use crate::http::Control;
 
 const METRICS: &str = "server.metrics";
 const REPEATS: &str = "server.repeats";
 const REVOCATIONS: &str = "server.revocations";
+/// Before the number of a service.
+const TICKETS: &str = "server.tickets.";
 
 /// What this server knows.
 pub(super) fn pack(control: &Control) -> Vec<Blob> {
     let metrics = control.metrics.as_ref().map(|metrics| blob(METRICS, metrics.to_carry()));
     let repeats = blob(REPEATS, control.idempotency.lines(Instant::now()));
     let revocations = blob(REVOCATIONS, control.revocations.lines());
-    metrics.into_iter().chain([repeats, revocations]).collect()
+    let tickets = control.tickets.iter().map(|(service, keys)| Blob {
+        name: format!("{TICKETS}{}", service.0),
+        version: 1,
+        // Without them clients make full handshakes.
+        is_required: false,
+        bytes: keys.to_bytes(),
+    });
+    metrics.into_iter().chain([repeats, revocations]).chain(tickets).collect()
 }
 
 /// Goes on with what the server before has known.
@@ -24,14 +35,22 @@ pub(super) fn pack(control: &Control) -> Vec<Blob> {
 /// # Errors
 /// What is not understood: nothing may be forgotten.
 pub(crate) fn unpack(blobs: &[Blob], control: &Control) -> Result<(), String> {
-    for Blob { name, bytes, .. } in blobs {
+    for Blob { name, bytes, is_required, .. } in blobs {
         let bytes = bytes.expose();
+        if let Some(service) = name.strip_prefix(TICKETS) {
+            let keys = |(id, _): &&(ServiceId, TicketKeys)| id.0.to_string() == service;
+            if let Some((_, keys)) = control.tickets.iter().find(keys) {
+                keys.take_over(bytes, Instant::now())?;
+            }
+            continue;
+        }
         match (name.as_str(), &control.metrics) {
             (METRICS, Some(metrics)) => metrics.carry(bytes).map_err(|error| error.to_string())?,
             // Nothing is counted here.
             (METRICS, None) => {}
             (REPEATS, _) => control.idempotency.take_over(bytes, Instant::now())?,
             (REVOCATIONS, _) => control.revocations.take_over(bytes)?,
+            _ if !is_required => {}
             (other, _) => return Err(format!("a part {other:?} of the state is not known")),
         }
     }

@@ -155,7 +155,7 @@ pub(crate) fn with_clients(tls: Tls, ca: &str, crl: Option<&str>) -> Tls {
 }
 
 pub(crate) fn load(tls: &Tls) -> Result<Loaded, Problem> {
-    certs::load(tls, &mut TicketKeys::default())
+    certs::load(tls, &TicketKeys::default())
 }
 
 /// A client's configuration: the root that it trusts and its own certificate.
