@@ -1,6 +1,8 @@
 //! systemd's protocols for a service: reports of its state (sd_notify(3)), inherited sockets
 //! (sd_listen_fds(3)). Without a service manager there are neither.
 
+mod socket_store;
+
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use sd_notify::NotifyState::{
 };
 
 use crate::settings::{Problem, Source};
+pub(crate) use socket_store::store;
 
 /// Reports READY: every port is served.
 pub(crate) fn ready(status: &str) {
@@ -57,7 +60,15 @@ fn notify(state: &[NotifyState<'_>]) {
 
 /// The listening sockets that the service manager has handed over.
 #[derive(Debug, Default)]
-pub(crate) struct InheritedSockets(Vec<(SocketAddr, Arc<TcpListener>)>);
+pub(crate) struct InheritedSockets(Vec<InheritedSocket>);
+
+#[derive(Debug)]
+struct InheritedSocket {
+    address: SocketAddr,
+    socket: Arc<TcpListener>,
+    /// A server that has ended had given it to the manager.
+    is_stored: bool,
+}
 
 impl InheritedSockets {
     /// Takes them. The environment names them (`LISTEN_FDS`, `LISTEN_PID`).
@@ -65,11 +76,19 @@ impl InheritedSockets {
     /// # Errors
     /// A [`Problem`] with one that is no listening TCP socket.
     pub(crate) fn take() -> Result<InheritedSockets, Problem> {
+        // Taking the sockets takes the variable away.
+        let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+        let names: Vec<&str> = names.split(':').collect();
         let mut given = ListenFd::from_env();
         let mut all = Vec::new();
         for place in 0..given.len() {
             let taken = given.take_tcp_listener(place).and_then(|socket| {
-                socket.map(|socket| Ok((socket.local_addr()?, Arc::new(socket)))).transpose()
+                let inherited = |socket: TcpListener| {
+                    let is_stored = names.get(place) == Some(&socket_store::NAME);
+                    let (address, socket) = (socket.local_addr()?, Arc::new(socket));
+                    Ok(InheritedSocket { address, socket, is_stored })
+                };
+                socket.map(inherited).transpose()
             });
             match taken {
                 Ok(socket) => all.extend(socket),
@@ -85,16 +104,18 @@ impl InheritedSockets {
 
     /// Those of an address. They are not given again.
     pub(crate) fn of(&mut self, address: SocketAddr) -> Vec<Arc<TcpListener>> {
-        let here = self.0.extract_if(.., |(bound, _)| *bound == address);
-        here.map(|(_, socket)| socket).collect()
+        let here = self.0.extract_if(.., |inherited| inherited.address == address);
+        here.map(|inherited| inherited.socket).collect()
     }
 
-    /// Checks that all were taken: clients at another one would wait for ever.
+    /// Checks that all were taken: clients at another one would wait for ever. One that a server
+    /// before has stored, with other settings, is closed.
     ///
     /// # Errors
     /// A [`Problem`] with the first one that is left.
     pub(crate) fn refuse_rest(&self) -> Result<(), Problem> {
-        let Some((address, _)) = self.0.first() else { return Ok(()) };
+        let given = self.0.iter().find(|inherited| !inherited.is_stored);
+        let Some(InheritedSocket { address, .. }) = given else { return Ok(()) };
         let reason = format!("has a socket on {address}, where no setting has the server listen");
         let remedy = "Set host and port, or those of control or metrics, to it; or take \
                       ListenStream= away.";

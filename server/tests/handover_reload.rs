@@ -52,6 +52,15 @@ fn a_reload_has_a_replaced_program_take_over() {
     told(&manager, "STATUS=reloaded");
     client.assert_alive();
 
+    // One that ends at once: the server serves on, and the reload has ended.
+    std::fs::copy("/bin/false", &next).unwrap();
+    std::fs::rename(&next, &program).unwrap();
+    server.hang_up();
+    told(&manager, "RELOADING=1");
+    let said = told(&manager, "READY=1");
+    assert!(said.contains("STATUS=the new program has not taken over"), "{said}");
+    client.assert_alive();
+
     std::fs::copy(PROGRAM, &next).unwrap();
     std::fs::rename(&next, &program).unwrap();
     server.hang_up();

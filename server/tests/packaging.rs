@@ -50,7 +50,8 @@ fn the_units_tell_systemd_of_reloads_and_let_it_hold_the_socket() {
     let test = "the_units_tell_systemd_of_reloads_and_let_it_hold_the_socket";
     let [service, socket] = ["uringcast.service", "uringcast.socket"]
         .map(|name| std::fs::read_to_string(packaging(name)).expect("a unit"));
-    for line in ["Type=notify-reload", "WatchdogSec=10"] {
+    let socket_of = "Environment=URINGCAST_HANDOVER_SOCKET=%t/uringcast/handover";
+    for line in ["Type=notify-reload", "WatchdogSec=10", "RuntimeDirectory=uringcast", socket_of] {
         assert!(service.lines().any(|one| one == line), "{line} is not in the unit");
     }
     // The signal of that type; commands would reload a second time.
@@ -83,7 +84,8 @@ fn the_unit_allows_every_system_call_that_the_server_depends_on() {
     // One of each purpose, and all that are not in every service's filter.
     const NEEDED: &str = "io_uring_setup io_uring_enter io_uring_register sched_setaffinity \
                           prlimit64 setpriority madvise futex eventfd2 epoll_wait accept4 \
-                          sendto recvfrom flock renameat";
+                          sendto recvfrom flock renameat pidfd_getfd pidfd_send_signal \
+                          memfd_create";
     let test = "the_unit_allows_every_system_call_that_the_server_depends_on";
     let Some(analyze) = program(test, "systemd-analyze") else { return };
     let unit = std::fs::read_to_string(packaging("uringcast.service")).expect("the unit");

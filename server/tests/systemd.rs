@@ -3,7 +3,8 @@
 
 mod support;
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use socket2::{Domain, Socket, Type};
 use support::tools::{program, root};
 use support::ws::{Client, upgrade_request};
@@ -248,4 +250,54 @@ fn systemd_hands_over_a_socket_with_its_first_client() {
     let server = Server::start_by(command, &flags, &[]);
     assert_eq!(client.join().unwrap()["event"], "session.created");
     assert_eq!(server.clients, [address]);
+}
+
+/// The sockets that the manager is to keep under this name.
+fn stored(manager: &UnixDatagram) -> Vec<TcpListener> {
+    loop {
+        let (mut bytes, mut space) = ([0; 4096], [MaybeUninit::uninit(); 4096]);
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut into = [IoSliceMut::new(&mut bytes)];
+        let flags = RecvFlags::empty();
+        let length = recvmsg(manager, &mut into, &mut ancillary, flags).unwrap().bytes;
+        let sockets: Vec<TcpListener> = ancillary
+            .drain()
+            .filter_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(sockets) => Some(sockets),
+                _ => None,
+            })
+            .flatten()
+            .map(TcpListener::from)
+            .collect();
+        if !sockets.is_empty() {
+            assert_eq!(&bytes[..length], b"FDSTORE=1\nFDNAME=uringcast\n");
+            return sockets;
+        }
+    }
+}
+
+#[test]
+fn the_manager_keeps_the_sockets_of_a_server_that_is_killed() {
+    const TEST: &str = "the_manager_keeps_the_sockets_of_a_server_that_is_killed";
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let environment = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("FDSTORE", "64")];
+    let server = Server::start_in("--shards=2", &environment);
+    let kept = stored(&manager);
+    assert_eq!(kept.len(), 4, "two shards, control and metrics");
+    let (clients, control, metrics) = (server.clients[0], server.control, server.metrics);
+    drop(server);
+    // It waits for the next server.
+    let waits = thread::spawn(move || knock(clients).unwrap());
+    let Some(command) = handing_over(TEST, &kept) else { return };
+    // With other settings: the socket that no setting names any more is closed.
+    let flags = format!("--shards=1 --port={} --control-port=0 --metrics-port=0", clients.port());
+    let names = ("LISTEN_FDNAMES", "uringcast:uringcast:uringcast:uringcast");
+    kept.iter().for_each(|socket| fcntl_setfd(socket, FdFlags::empty()).unwrap());
+    let next = Server::start_by(command, &flags, &[names]);
+    drop(kept);
+    assert_eq!(waits.join().unwrap(), "HTTP/1.1 101");
+    assert_ne!((next.control, next.metrics), (control, metrics));
 }

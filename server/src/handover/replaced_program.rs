@@ -58,9 +58,13 @@ fn start(program: &Path, socket: &Path) -> io::Result<()> {
     }
     let mut child = command.spawn()?;
     // It ends before this process only if it does not take over.
-    let wait = move || match child.wait() {
-        Ok(status) => tracing::error!("the new program has not taken over: {status}"),
-        Err(error) => tracing::error!("the new program cannot be waited for: {error}"),
+    let wait = move || {
+        match child.wait() {
+            Ok(status) => tracing::error!("the new program has not taken over: {status}"),
+            Err(error) => tracing::error!("the new program cannot be waited for: {error}"),
+        }
+        // Without it the manager takes the reload to be under way.
+        systemd::ready("the new program has not taken over: the old one serves on");
     };
     thread::Builder::new().name("successor".into()).spawn(wait).map(drop)
 }

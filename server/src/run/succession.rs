@@ -1,8 +1,10 @@
 //! The moment at which a server begins to serve, from a start or from another server, and may be
 //! taken over itself.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use uringcast_engine::{HandedOver, Predecessor, Prepared};
 
@@ -10,6 +12,7 @@ use super::RunError;
 use crate::handover::{HttpSockets, Offer, SocketFile, TakeOverError, start_if_replaced, unpack};
 use crate::http::Control;
 use crate::settings::Settings;
+use crate::systemd;
 
 /// What a successor is offered.
 pub(super) struct Succession<'a> {
@@ -41,7 +44,10 @@ impl<'a> Succession<'a> {
     /// [`RunError`]. Once this server has taken over there is none.
     pub(super) fn begin(self, prepared: Option<Prepared>) -> Result<Taken, RunError> {
         let none = Taken { is_taken: None, file: None };
-        let Some(prepared) = prepared else { return self.wait(false) };
+        let Some(prepared) = prepared else {
+            self.store();
+            return self.wait(false);
+        };
         if let Err(why) = unpack(prepared.blobs(), self.control) {
             return Err(TakeOverError::from(prepared.refuse(&why)).into());
         }
@@ -54,13 +60,28 @@ impl<'a> Succession<'a> {
         }))
     }
 
+    /// Has the service manager keep the listening sockets, where it does: for when this server ends
+    /// and no other one has taken over.
+    fn store(&self) {
+        match self.engine.listeners() {
+            Ok(mut listeners) => {
+                let http = self.http.listening.iter().map(|socket| socket.listener.try_clone());
+                listeners.extend(http.flatten());
+                let sockets: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
+                systemd::store(&sockets);
+            }
+            Err(error) => tracing::warn!("the listening sockets are not stored: {error}"),
+        }
+    }
+
     fn wait(self, replaces: bool) -> Result<Taken, RunError> {
         let Succession { settings, engine, control, http } = self;
         let Some(path) = &settings.handover_socket else {
             return Ok(Taken { is_taken: None, file: None });
         };
         let (listener, file) = SocketFile::bind(path, replaces, settings)?;
-        let offer = Offer { listener, engine, control: Arc::clone(control), http };
+        let (control, runtime) = (Arc::clone(control), Handle::current());
+        let offer = Offer { listener, engine, control, http, runtime };
         Ok(Taken { is_taken: Some(offer.start()?), file: Some(file) })
     }
 }
