@@ -7,18 +7,21 @@
 //! * `http_sockets`: the listening sockets of the HTTP ports, which go over with the others;
 //! * `server_state`: what a server knows beside its engine;
 //! * `replaced_program`: a new program that a reload starts;
-//! * `publish_gate`: publications wait while nobody accepts them.
+//! * `engine_gate`: HTTP requests wait while nobody answers them;
+//! * `passing`: their connections go to the process that has taken over.
 
+mod engine_gate;
 mod http_sockets;
-mod publish_gate;
+mod passing;
 mod replaced_program;
 mod server_state;
 mod socket;
 mod successor_offer;
 mod take_over;
 
-pub(crate) use http_sockets::{HttpSocket, HttpSockets};
-pub(crate) use publish_gate::{Closed, PublishGate};
+pub(crate) use engine_gate::{Closed, EngineGate, Passage};
+pub(crate) use http_sockets::{HttpSocket, HttpSockets, PortName};
+pub(crate) use passing::{PassedConnection, Passing, receive_all};
 pub(crate) use replaced_program::start_if_replaced;
 pub(crate) use server_state::unpack;
 pub(crate) use socket::SocketFile;

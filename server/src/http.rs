@@ -14,6 +14,7 @@ mod debug;
 mod disconnect;
 mod drain;
 mod error;
+mod general_connection;
 mod history;
 mod idempotency;
 mod media_type;

@@ -139,8 +139,7 @@ async fn serve_on(
     let services = bound(services, &engine);
     let live = LiveServices::new(Arc::clone(&services));
     let reload_status = Arc::<Mutex<ReloadStatus>>::default();
-    let addresses = services.iter().map(|service| service.listen.len()).sum();
-    let connections = preflight::other_connections(engine.shards(), addresses);
+    let connections = other_connections(&services, &engine);
     let foreign = watch_listeners(&services);
     let verifier_threads = verifiers.start(&engine, settings.auth_threads.0)?;
     let metrics = (!config.metrics.is_empty()).then(|| {
@@ -165,6 +164,7 @@ async fn serve_on(
     let running = Arc::new(RwLock::new(Arc::clone(&settings)));
     let in_force = Arc::clone(&running);
     let control = control.with_settings(Arc::clone(&running));
+    let control = succession::prepare(control, &settings, &reloaders);
     let control = control.with_cluster(cluster.as_ref().and_then(Cluster::needed));
     let control = Arc::new(control.with_revocations(Arc::clone(verifiers.revocations())));
 
@@ -174,13 +174,13 @@ async fn serve_on(
     let succession = Succession::new(&settings, predecessor, &control, ports.sockets()?);
     // The last step that may fail, where it takes over from another server.
     let mut taken = succession.begin(prepared)?;
-    let ((stop, stopped), (leave, left)) = (watch::channel(false), watch::channel(false));
-    let ports = ports.serve(&control, &config.api_keys, connections, (&stopped, &left));
+    let (stop, stopped) = watch::channel(false);
+    let ports = ports.serve(&control, &config.api_keys, connections, &stopped);
     announce(&line);
 
     let why = until_stopped(&control, &reloads, &mut hangup, (&mut stops, &mut taken)).await;
     probe_task.inspect(|task| task.abort());
-    if let Some(again) = ending::end(&control, &in_force, (&why, &leave), &mut stops).await {
+    if let Some(again) = ending::end(&control, &in_force, &why, &mut stops).await {
         return Ok(Ended::Interrupted(again.number));
     }
     let _ = stop.send(true);
@@ -239,6 +239,11 @@ fn bound(services: Vec<Service>, engine: &Engine) -> Arc<[Service]> {
     let addresses = |place| engine.service_addrs(ServiceId(place as u8));
     let services = services.into_iter().enumerate();
     services.map(|(place, service)| Service { listen: addresses(place), ..service }).collect()
+}
+
+fn other_connections(services: &[Service], engine: &Engine) -> usize {
+    let of = |service: &Service| service.listen.len();
+    preflight::other_connections(engine.shards(), services.iter().map(of).sum())
 }
 
 /// Tells standard output and the service manager that the server serves.

@@ -3,46 +3,18 @@
 
 mod support;
 
-use std::path::PathBuf;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
-use support::ws::{Client, FIN, TEXT, frame};
-use support::{Server, http, tls, until};
-
-/// A folder with the socket at which servers are taken over.
-struct Place {
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Place {
-        Place { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("handover")
-    }
-
-    fn start(&self, flags: &str) -> Server {
-        let socket = self.socket();
-        Server::start(&format!("--handover-socket={} --message-rate=0 {flags}", socket.display()))
-    }
-
-    /// Starts a server that takes over. The one before has ended with success.
-    fn succeed(&self, before: Server, flags: &str) -> Server {
-        let socket = self.socket();
-        let take_over = format!("--take-over={}", socket.display());
-        let after = self.start(&format!("{take_over} {flags}"));
-        assert_eq!(after.clients, before.clients);
-        assert_eq!((after.control, after.metrics), (before.control, before.metrics));
-        assert!(before.ended().success());
-        after
-    }
-}
+use support::succession::Place;
+use support::ws::{Client, FIN, TEXT, frame, upgrade_request};
+use support::{PATIENCE, http, tls, until};
 
 /// Reads the next message of a channel, whose position must be `seq`.
 fn expect(client: &mut Client, seq: u64) -> Value {
@@ -105,15 +77,11 @@ fn under_load_nothing_is_lost_or_repeated() {
                 let mut seq = 0;
                 while !is_over.load(Ordering::Relaxed) {
                     let data = format!(r#"{{"number": {seq}}}"#);
-                    // One that is told to try again was not published.
                     let answer = http::post(control, &path, &data);
-                    if answer.status == 202 {
-                        let body: Value = serde_json::from_str(&answer.body).unwrap();
-                        seq += 1;
-                        assert_eq!(body["results"][0]["seq"], seq);
-                    } else {
-                        assert_eq!(answer.status, 503, "{}", answer.body);
-                    }
+                    assert_eq!(answer.status, 202, "{}", answer.body);
+                    let body: Value = serde_json::from_str(&answer.body).unwrap();
+                    seq += 1;
+                    assert_eq!(body["results"][0]["seq"], seq);
                 }
                 seq
             })
@@ -166,7 +134,7 @@ fn under_load_nothing_is_lost_or_repeated() {
 #[test]
 fn over_tls_clients_notice_nothing_where_records_are_ours() {
     let place = Place::new();
-    let certs = place.folder.path().join("certs");
+    let certs = place.path().join("certs");
     let secure = format!("--auto-cert --ktls=off --cert-dir={}", certs.display());
     let mut server = place.start(&format!("--shards=2 {secure}"));
     let config = tls::config(&server, &TLS13, None);
@@ -188,7 +156,32 @@ fn over_tls_clients_notice_nothing_where_records_are_ours() {
         }
     }
     assert_eq!(stays.join().unwrap(), 1001);
-    Client::connect_secure(&server, &config).assert_alive();
+    // The first server's ticket.
+    let mut resumed = Client::connect_secure(&server, &config);
+    resumed.assert_alive();
+    assert_eq!(resumed.tls().handshake_kind(), Some(HandshakeKind::Resumed));
+}
+
+#[test]
+fn a_handshake_that_takes_long_stays_and_is_told_to_come_again() {
+    let place = Place::new();
+    let server = place.start("--shards=1");
+    let request = upgrade_request(server.clients[0], "");
+    let (first, rest) = request.split_at(20);
+    let mut slow = TcpStream::connect(server.clients[0]).unwrap();
+    slow.set_read_timeout(Some(PATIENCE)).unwrap();
+    slow.write_all(first.as_bytes()).unwrap();
+    assert_eq!(server.wait_metric("uringcast_accepts_total", "", 1.0), 1.0);
+    let after = place.start(&format!("--take-over={}", place.socket().display()));
+    let line = server.logged("handed over");
+    assert!(line.contains("handshakes=1") && line.contains("pause_ms="), "{line}");
+    slow.write_all(rest.as_bytes()).unwrap();
+    let mut status = [0; 12];
+    slow.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 503");
+    drop(slow);
+    assert!(server.ended().success());
+    Client::connect(&after).assert_alive();
 }
 
 #[test]

@@ -5,58 +5,13 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Read;
 
 use serde_json::Value;
-use support::http::{self, Answer};
-use support::{PATIENCE, Server};
+use support::Server;
+use support::http::{self, Answer, JSON, Kept, text};
 
-const JSON: &str = "Content-Type: application/json\r\n";
 const RAW: &str = "POST /v1/publish/raw?channel=c&event=e";
-
-/// A connection that is kept.
-struct Kept {
-    stream: TcpStream,
-    unread: Vec<u8>,
-}
-
-impl Kept {
-    fn to(server: &Server) -> Kept {
-        let stream = TcpStream::connect(server.control).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Kept { stream, unread: Vec::new() }
-    }
-
-    fn send(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).unwrap();
-    }
-
-    /// The next response; its body by its length.
-    fn answer(&mut self) -> Answer {
-        loop {
-            if let Some(end) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {
-                let head = String::from_utf8_lossy(&self.unread[..end]).to_ascii_lowercase();
-                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-                let end = end + 4 + length.map_or(0, |length| length.parse().unwrap());
-                if self.unread.len() >= end {
-                    return Answer::parse(&self.unread.drain(..end).collect::<Vec<_>>());
-                }
-            }
-            let mut part = [0; 4096];
-            let count = self.stream.read(&mut part).unwrap();
-            assert!(count > 0, "the connection has ended");
-            self.unread.extend_from_slice(&part[..count]);
-        }
-    }
-}
-
-fn text(line: &str, headers: &str, body: &str) -> String {
-    let length = body.len();
-    let media = if headers.contains("Content-Type") { "" } else { JSON };
-    let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n");
-    format!("{head}{media}{headers}\r\n{body}")
-}
 
 fn seq(answer: &Answer) -> u64 {
     assert_eq!(answer.status, 202, "{}", answer.body);
@@ -137,12 +92,12 @@ fn a_kept_connection_gets_the_answers_of_the_router() {
     ];
     let flags = "--api-key=0123456789abcdef --max-message-size=1KiB --shards=1 --shard-channels=2";
     let (kept, closing) = (Server::start(flags), Server::start(flags));
-    let mut connection = Kept::to(&kept);
+    let mut connection = Kept::to(kept.control);
     for (line, headers, body) in requests {
         let asked = text(line, headers, body);
         connection.send(&asked);
         let answer = comparable(connection.answer());
-        let mut other = Kept::to(&closing);
+        let mut other = Kept::to(closing.control);
         other.send(&text(line, &format!("{headers}Connection: close\r\n"), body));
         assert_eq!(answer, comparable(other.answer()), "{asked}");
     }
@@ -157,7 +112,7 @@ fn a_kept_connection_gets_the_answers_of_the_router() {
 #[test]
 fn requests_in_one_write_and_in_many_are_answered_in_order() {
     let server = Server::start("");
-    let mut connection = Kept::to(&server);
+    let mut connection = Kept::to(server.control);
     let one = text(RAW, "", "{}");
     connection.send(&one.repeat(100));
     let seqs: Vec<u64> = (0..100).map(|_| seq(&connection.answer())).collect();
@@ -176,7 +131,7 @@ fn a_connection_goes_on_whatever_is_asked_on_it() {
     let chunked = format!("{RAW} HTTP/1.1\r\nHost: localhost\r\n{JSON}{chunks}");
     let get = text("GET /health", "", "");
     for other in [get.clone(), chunked, text(RAW, "", &large)] {
-        let mut connection = Kept::to(&server);
+        let mut connection = Kept::to(server.control);
         connection.send(&text(RAW, "", "{}"));
         let first = seq(&connection.answer());
         // The next request is received together with the end of the other one.
@@ -191,7 +146,7 @@ fn a_connection_goes_on_whatever_is_asked_on_it() {
 #[test]
 fn messages_of_many_connections_get_a_position_each() {
     let server = Server::start("--shards=2");
-    let mut connections: Vec<Kept> = (0..64).map(|_| Kept::to(&server)).collect();
+    let mut connections: Vec<Kept> = (0..64).map(|_| Kept::to(server.control)).collect();
     let mut seqs = BTreeSet::new();
     for _ in 0..10 {
         connections.iter_mut().for_each(|connection| connection.send(&text(RAW, "", "{}")));
@@ -203,7 +158,7 @@ fn messages_of_many_connections_get_a_position_each() {
 #[test]
 fn an_idle_connection_does_not_hold_up_the_shutdown() {
     let server = Server::start("");
-    let mut connection = Kept::to(&server);
+    let mut connection = Kept::to(server.control);
     connection.send(&text(RAW, "", "{}"));
     assert_eq!(seq(&connection.answer()), 1);
     server.terminate();
@@ -216,7 +171,7 @@ fn a_head_that_does_not_come_is_not_waited_for() {
     let server = Server::start("");
     let half = &text(RAW, "", "{}")[..40];
     let mut connections = ["", "P", half].map(|sent| {
-        let mut connection = Kept::to(&server);
+        let mut connection = Kept::to(server.control);
         connection.send(sent);
         connection
     });

@@ -5,11 +5,13 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::thread;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use uringcast_engine::{HandedOver, NotHandedOver, Predecessor};
 
 use super::{HttpSockets, server_state};
 use crate::http::Control;
+use crate::limits::{HANDOVER_PAUSE, HANDOVER_REQUESTS};
 
 /// A server that may be taken over.
 pub(crate) struct Offer {
@@ -17,6 +19,18 @@ pub(crate) struct Offer {
     pub(crate) engine: Predecessor,
     pub(crate) control: Arc<Control>,
     pub(crate) http: HttpSockets,
+    pub(crate) runtime: Handle,
+}
+
+/// Why a server serves on.
+#[derive(Debug, thiserror::Error)]
+enum Kept {
+    #[error(transparent)]
+    Engine(#[from] NotHandedOver),
+    #[error("this process serves on: an HTTP request is under way for {HANDOVER_REQUESTS:?}")]
+    Request,
+    #[error("this process serves on: {0}")]
+    System(#[from] io::Error),
 }
 
 impl Offer {
@@ -42,7 +56,7 @@ impl Offer {
                 Ok((socket, _)) => socket,
                 Err(error) => {
                     tracing::warn!("a successor could not be accepted: {error}");
-                    thread::sleep(crate::limits::HANDOVER_PAUSE);
+                    thread::sleep(HANDOVER_PAUSE);
                     continue;
                 }
             };
@@ -53,14 +67,20 @@ impl Offer {
         }
     }
 
-    fn hand_over(&self, socket: UnixStream) -> Result<HandedOver, NotHandedOver> {
+    fn hand_over(&self, socket: UnixStream) -> Result<HandedOver, Kept> {
         tracing::info!("a new process connects to take over");
+        let (to, theirs) = UnixStream::pair()?;
         let base = [self.http.blob()];
-        let stopped = self.engine.begin(socket, &base, &self.http.descriptors())?;
-        // Publications wait from here on: here if the hand-over fails, else they are answered that
-        // another process serves.
-        let held = self.control.hold_publications();
+        let stopped = self.engine.begin(socket, &base, &self.http.descriptors(&theirs))?;
+        drop(theirs);
+        // HTTP requests wait from here on. If the hand-over fails they are answered here, else
+        // they are passed on with their connections.
+        let held = self.control.hold_requests(&self.runtime).ok_or(Kept::Request)?;
         let handed_over = stopped.finish(&server_state::pack(&self.control))?;
+        let _runtime = self.runtime.enter();
+        if let Err(error) = self.control.passing().begin(to) {
+            tracing::error!("HTTP connections are closed, and not passed on: {error}");
+        }
         held.hand_over();
         Ok(handed_over)
     }

@@ -1,9 +1,11 @@
 //! The state that all handlers share.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{RwLock, RwLockReadGuard};
 use uringcast_engine::limits::{BUSY_PAUSE, DEFAULT_DRAIN_SPREAD};
 use uringcast_engine::{
@@ -16,10 +18,11 @@ use super::idempotency::IdempotencyTable;
 use super::publish_queue::PublishQueue;
 use super::request_body::BodyBudget;
 use crate::auth::revocations::Revocations;
+use crate::certs::TicketKeys;
 use crate::cluster::ClusterStatus;
 use crate::dashboard::Dashboard;
 use crate::foreign_listeners::ForeignListeners;
-use crate::handover::{Closed, PublishGate};
+use crate::handover::{Closed, EngineGate, Passage, Passing};
 use crate::live_services::LiveServices;
 use crate::metrics::Metrics;
 use crate::self_probe::Health;
@@ -47,13 +50,30 @@ pub struct Control {
     foreign: Option<ForeignListeners>,
     pub(super) dashboard: Dashboard,
     pub(crate) revocations: Arc<Revocations>,
+    /// Of the services with TLS.
+    pub(crate) tickets: Vec<(ServiceId, TicketKeys)>,
     /// Those in force; `None` where none are replaced.
     settings: Option<Arc<parking_lot::RwLock<Arc<Settings>>>>,
     /// The cluster without which the server is not ready.
     cluster: Option<Arc<parking_lot::Mutex<ClusterStatus>>>,
     /// Clients are told to reconnect, and new ones refused.
     is_ending: AtomicBool,
-    pub(super) gate: PublishGate,
+    pub(super) gate: EngineGate,
+    passing: Passing,
+}
+
+/// The engine, used by a request.
+pub(super) struct EngineGuard<'a> {
+    engine: RwLockReadGuard<'a, Engine>,
+    _passage: Passage,
+}
+
+impl Deref for EngineGuard<'_> {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        &self.engine
+    }
 }
 
 impl Control {
@@ -71,7 +91,7 @@ impl Control {
         let names: Vec<String> = names.iter().map(|service| service.name.clone()).collect();
         let publisher = |place| engine.publisher(ServiceId(place as u8));
         let publishers: Vec<Publisher> = (0..names.len()).map(publisher).collect();
-        let gate = PublishGate::default();
+        let gate = EngineGate::default();
         let queue = |publisher: &Publisher| PublishQueue::start(publisher.clone(), gate.clone());
         let publish_queues = publishers.iter().map(queue).collect();
         Control {
@@ -87,10 +107,12 @@ impl Control {
             foreign,
             dashboard,
             revocations: Arc::default(),
+            tickets: Vec::new(),
             settings: None,
             cluster: None,
             is_ending: AtomicBool::new(false),
             gate,
+            passing: Passing::default(),
         }
     }
 
@@ -98,6 +120,12 @@ impl Control {
     #[must_use]
     pub fn with_revocations(self, revocations: Arc<Revocations>) -> Control {
         Control { revocations, ..self }
+    }
+
+    /// The same with the keys of session tickets.
+    #[must_use]
+    pub(crate) fn with_tickets(self, tickets: Vec<(ServiceId, TicketKeys)>) -> Control {
+        Control { tickets, ..self }
     }
 
     /// The same with the settings in force.
@@ -112,6 +140,13 @@ impl Control {
         Control { cluster, ..self }
     }
 
+    /// The same for a server that may be taken over.
+    #[must_use]
+    pub fn with_passing(self, is_possible: bool) -> Control {
+        let passing = if is_possible { Passing::possible() } else { Passing::default() };
+        Control { passing, ..self }
+    }
+
     /// The time over which clients are told to reconnect, unless a request says another one.
     pub(super) fn drain_spread(&self) -> Duration {
         let in_force =
@@ -119,10 +154,25 @@ impl Control {
         self.settings.as_deref().map_or(DEFAULT_DRAIN_SPREAD, in_force)
     }
 
-    /// The engine. A drain does not begin while the guard is held.
-    pub(super) async fn engine(&self) -> Result<RwLockReadGuard<'_, Engine>, ApiError> {
+    /// The engine. Neither a drain nor a hand-over begins while the guard is held.
+    pub(super) async fn engine(&self) -> Result<EngineGuard<'_>, ApiError> {
+        let passage = self.pass().await?;
         let engine = self.engine.read().await;
-        RwLockReadGuard::try_map(engine, Option::as_ref).map_err(|_| ApiError::draining())
+        let engine = RwLockReadGuard::try_map(engine, Option::as_ref);
+        Ok(EngineGuard { engine: engine.map_err(|_| ApiError::draining())?, _passage: passage })
+    }
+
+    /// Waits while the server is handed over.
+    ///
+    /// # Errors
+    /// 503 when it was: the request is passed on to the other process then, where it can be.
+    pub(super) async fn pass(&self) -> Result<Passage, ApiError> {
+        self.gate.pass().await.ok_or_else(ApiError::draining)
+    }
+
+    /// The way of connections to the process that has taken over.
+    pub(crate) fn passing(&self) -> &Passing {
+        &self.passing
     }
 
     pub(super) fn publisher(&self, service: ServiceId) -> &Publisher {
@@ -209,10 +259,10 @@ impl Control {
         }
     }
 
-    /// Closes the gate of publications, once those under way have their results. Blocks this
-    /// thread, which is none of the runtime's.
-    pub(crate) fn hold_publications(&self) -> Closed<'_> {
-        self.gate.close()
+    /// Has requests wait, once those that use the engine have what they ask for. Blocks this
+    /// thread, which is none of the runtime's. `None` when one takes too long.
+    pub(crate) fn hold_requests(&self, runtime: &Handle) -> Option<Closed> {
+        self.gate.close(runtime)
     }
 
     /// Is not ready any more.

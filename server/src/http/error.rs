@@ -12,6 +12,8 @@ use uringcast_engine::limits::BUSY_PAUSE;
 
 use crate::limits::{HTTP_IDLE, HTTP_REQUEST_TIMEOUT, MAX_ERROR_TEXT, ORDER_PAUSE};
 
+/// The code of [`ApiError::draining`].
+const DRAINING: &str = "draining";
 /// How the parser of JSON names numbers, and what requesters call them.
 const NUMBERS: [(&str, &str); 3] = [
     ("f64", "expected a number"),
@@ -20,6 +22,10 @@ const NUMBERS: [(&str, &str); 3] = [
 ];
 /// What the parser of queries puts before each of its errors.
 const QUERY_FAULT: &str = "Failed to deserialize query string: ";
+
+/// Marks a response as [`ApiError::draining`].
+#[derive(Clone, Debug)]
+pub(super) struct Draining;
 
 /// An answer that is not a success.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,7 +108,12 @@ impl ApiError {
     }
 
     pub(super) fn draining() -> ApiError {
-        ApiError::unavailable("draining", "The server is shutting down.")
+        ApiError::unavailable(DRAINING, "The server is shutting down.")
+    }
+
+    /// Whether the server is shutting down, or another process has taken over.
+    pub(super) fn is_draining(&self) -> bool {
+        self.code == DRAINING
     }
 
     /// The engine's queues are full; the message names what was refused.
@@ -166,6 +177,7 @@ impl From<QueryRejection> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let is_draining = self.is_draining();
         let mut body = json!({ "error": { "code": self.code, "message": self.message } });
         if let Some(after) = self.retry_after {
             body["error"]["retry_after"] = after.as_secs_f64().into();
@@ -180,6 +192,9 @@ impl IntoResponse for ApiError {
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+        }
+        if is_draining {
+            response.extensions_mut().insert(Draining);
         }
         response
     }

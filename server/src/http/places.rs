@@ -71,12 +71,21 @@ impl Places {
             };
             self.end(&mut open, oldest, GivenUp::New);
         }
+        Some(self.insert(&mut open, None))
+    }
+
+    /// A place for a connection that another process has had, of the key of this name. It evicts
+    /// none: it had its place there.
+    pub(super) fn take_over(self: &Arc<Self>, owner: Option<Box<str>>) -> Place {
+        self.insert(&mut self.open.lock(), owner)
+    }
+
+    fn insert(self: &Arc<Self>, open: &mut Open, owner: Option<Box<str>>) -> Place {
         let number = open.next;
         open.next += 1;
         let (used, is_answering) = (Instant::now(), false);
-        let connection = Connection { owner: None, used, is_answering, task: None };
-        open.connections.insert(number, connection);
-        Some(Place { places: Arc::clone(self), number })
+        open.connections.insert(number, Connection { owner, used, is_answering, task: None });
+        Place { places: Arc::clone(self), number }
     }
 
     /// Ends the connection that is longest without use. To be called when the process has no
@@ -145,6 +154,11 @@ impl Place {
     /// The connection waits for its peer.
     pub(super) fn wait(&self) {
         self.set(false);
+    }
+
+    /// The name of the key of its last request that was admitted.
+    pub(super) fn owner(&self) -> Option<Box<str>> {
+        self.places.open.lock().connections.get(&self.number)?.owner.clone()
     }
 
     fn set(&self, is_answering: bool) {

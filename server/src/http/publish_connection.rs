@@ -14,6 +14,7 @@ use super::plain_request::{Unread, read};
 use super::publish_endpoint::PublishEndpoint;
 use super::response_buffer::ResponseBuffer;
 use super::time_limit::TimeLimit;
+use crate::handover::Passing;
 use crate::limits::{HTTP_HEADER_TIMEOUT, HTTP_REQUEST_TIMEOUT, PLAIN_READ};
 
 /// The connection.
@@ -26,38 +27,65 @@ pub(super) struct PublishConnection {
     limit: TimeLimit,
 }
 
+/// Who goes on with a connection: with its socket, and the bytes to be read before those of the
+/// socket.
+pub(super) enum Next {
+    /// Nobody: it has ended.
+    Nobody,
+    /// The general server: its next request is not plain.
+    General(TcpStream, Vec<u8>),
+    /// The process that has taken over.
+    Successor(TcpStream, Vec<u8>),
+}
+
+/// What a read has come to.
+enum Read {
+    Bytes,
+    End,
+    HandedOver,
+}
+
 impl PublishConnection {
-    pub(super) fn new(stream: TcpStream, place: Arc<Place>) -> PublishConnection {
+    /// A connection of which `unread` was read already.
+    pub(super) fn new(stream: TcpStream, unread: Vec<u8>, place: Arc<Place>) -> PublishConnection {
         let (response, limit) = (ResponseBuffer::default(), TimeLimit::new());
-        PublishConnection { stream, place, unread: Vec::new(), response, limit }
+        PublishConnection { stream, place, unread, response, limit }
     }
 
-    /// Serves until the connection ends, or until `stop` turns true or its sender is gone. Returns
-    /// the socket, and the bytes to be read before those of the socket, at the first request that
-    /// is not plain.
+    /// Serves until the connection ends, or until `stop` turns true or its sender is gone; until
+    /// the first request that is not plain; or until another process has taken over.
     pub(super) async fn run(
         mut self,
         endpoint: &PublishEndpoint,
         mut stop: watch::Receiver<bool>,
-    ) -> Option<(TcpStream, Vec<u8>)> {
+        passing: &Passing,
+    ) -> Next {
         let stopping = stop.clone();
         let mut stopped = pin!(stop.wait_for(|stop| *stop));
+        let mut handed_over = pin!(passing.begun());
         self.limit.begin(HTTP_HEADER_TIMEOUT);
         loop {
             let has_head = match read(&self.unread) {
-                Err(Unread::Other) => return Some((self.stream, self.unread)),
+                Err(Unread::Other) => return Next::General(self.stream, self.unread),
                 Ok(request) => {
                     self.limit.begin(HTTP_REQUEST_TIMEOUT);
                     self.place.answer();
                     let answer = self.limit.run(endpoint.answer(&request, &self.place)).await;
+                    if let Some(Err(error)) = &answer
+                        && error.is_draining()
+                        && passing.has_begun()
+                    {
+                        // Nothing of it was published.
+                        return Next::Successor(self.stream, self.unread);
+                    }
                     self.place.wait();
                     let answer = answer.unwrap_or_else(|| Err(ApiError::late()));
                     let last = *stopping.borrow();
                     let bytes = self.response.encode(answer, last).await;
                     let length = request.length;
-                    self.limit.run(self.stream.write_all(bytes)).await?.ok()?;
-                    if last {
-                        return None;
+                    match self.limit.run(self.stream.write_all(bytes)).await {
+                        Some(Ok(())) if !last => {}
+                        _ => return Next::Nobody,
                     }
                     self.unread.drain(..length);
                     self.limit.begin(HTTP_HEADER_TIMEOUT);
@@ -70,16 +98,21 @@ impl PublishConnection {
             let received = self.limit.run(async {
                 tokio::select! {
                     biased;
-                    received = self.stream.read_buf(&mut self.unread) => received.ok(),
-                    _ = &mut stopped, if idle => None,
+                    () = &mut handed_over => Read::HandedOver,
+                    received = self.stream.read_buf(&mut self.unread) => match received {
+                        Ok(0) | Err(_) => Read::End,
+                        Ok(_) => Read::Bytes,
+                    },
+                    _ = &mut stopped, if idle => Read::End,
                 }
             });
             match received.await {
-                Some(None | Some(0)) => return None,
-                Some(Some(_)) => {}
+                Some(Read::Bytes) => {}
+                Some(Read::End) => return Next::Nobody,
+                Some(Read::HandedOver) => return Next::Successor(self.stream, self.unread),
                 // A slow body has the time that hyper gives it.
-                None if has_head => return Some((self.stream, self.unread)),
-                None => return None,
+                None if has_head => return Next::General(self.stream, self.unread),
+                None => return Next::Nobody,
             }
         }
     }

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use uringcast_engine::{Publication, PublishError, Publisher, Seq};
 
 use super::idempotency::Reservation;
-use crate::handover::PublishGate;
+use crate::handover::EngineGate;
 use crate::limits::PUBLISH_QUEUE;
 
 /// The messages of one service that wait. Its task ends when the queue is dropped.
@@ -23,7 +23,7 @@ struct Waiting {
 
 impl PublishQueue {
     /// Starts the queue's task on the runtime of this thread.
-    pub(super) fn start(publisher: Publisher, gate: PublishGate) -> PublishQueue {
+    pub(super) fn start(publisher: Publisher, gate: EngineGate) -> PublishQueue {
         let (sender, receiver) = mpsc::channel(PUBLISH_QUEUE);
         tokio::spawn(hand_over(publisher, gate, receiver));
         PublishQueue(sender)
@@ -59,7 +59,7 @@ impl Waiting {
 /// that became so meanwhile.
 async fn hand_over(
     publisher: Publisher,
-    gate: PublishGate,
+    gate: EngineGate,
     mut receiver: mpsc::Receiver<(Publication, Waiting)>,
 ) {
     let mut items = Vec::new();

@@ -48,9 +48,11 @@ pub(super) async fn revoke(
     let until = revocation.until;
     let (control, id) = (Arc::clone(&selected.control), selected.id);
     let meant = control.revocations.meant(&revocation);
+    let passage = control.pass().await?;
     // The disk may be slow.
-    let kept =
-        tokio::task::spawn_blocking(move || control.revocations.revoke(id, &revocation)).await;
+    let kept = tokio::task::spawn_blocking(move || control.revocations.revoke(id, &revocation));
+    let kept = kept.await;
+    drop(passage);
     let kept = kept.map_err(|error| not_saved(&error))?;
     if let Err(RevokeError::Full) = &kept {
         let text = "There are as many revocations as are kept: this one is not in force. Give \

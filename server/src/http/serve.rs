@@ -1,8 +1,7 @@
 //! Serving one HTTP port: bounded connections, deadlines, an orderly end.
 
-use std::convert::Infallible;
-use std::future::Future;
-use std::io::{self, Cursor};
+use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,29 +10,21 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_user_timeout};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, join, sink};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::error::ApiError;
+use super::general_connection::GeneralConnection;
 use super::media_type::is_lines;
 use super::places::{Place, Places};
-use super::publish_connection::PublishConnection;
+use super::publish_connection::{Next as NextServer, PublishConnection};
 use super::publish_endpoint::PublishEndpoint;
-use super::tracked_body::TrackedBody;
-use crate::limits::{
-    HTTP_DRAIN, HTTP_HEADER_TIMEOUT, HTTP_READ, HTTP_REQUEST_TIMEOUT, HTTP_SEND_BUFFER,
-    HTTP_WRITE_TIMEOUT, MAX_HTTP_HEAD, MAX_PUBLISH_BODY,
-};
+use crate::handover::{PassedConnection, Passing, PortName};
+use crate::limits::{HTTP_DRAIN, HTTP_REQUEST_TIMEOUT, HTTP_SEND_BUFFER, HTTP_WRITE_TIMEOUT};
 use crate::metrics::HttpGivenUp;
 
 /// What answers on a port.
@@ -42,13 +33,17 @@ pub struct Port {
     router: Router,
     endpoint: Option<Arc<PublishEndpoint>>,
     places: Arc<Places>,
+    /// The way to the process that takes over, and the port's name there.
+    passing: Passing,
+    name: Option<PortName>,
 }
 
 impl Port {
     /// A port where `router` answers everything, on so many connections at most.
     pub fn new(router: Router, connections: usize, given_up: Option<HttpGivenUp>) -> Port {
         let router = router.layer(from_fn(deadline));
-        Port { router, endpoint: None, places: Places::new(connections, given_up) }
+        let (places, passing) = (Places::new(connections, given_up), Passing::default());
+        Port { router, endpoint: None, places, passing, name: None }
     }
 
     /// The same; plain publish requests are answered by `endpoint`.
@@ -57,28 +52,37 @@ impl Port {
         Port { endpoint: Some(Arc::new(endpoint)), ..self }
     }
 
-    /// Serves until `stop` turns true or its sender is gone, then lets open requests end. Accepts
-    /// nothing more once `left` is true: another process does.
-    pub async fn serve(
+    /// The same; when another process has taken over, its connections are passed on under this
+    /// name.
+    #[must_use]
+    pub(crate) fn passing(self, passing: Passing, name: PortName) -> Port {
+        Port { passing, name: Some(name), ..self }
+    }
+
+    /// Serves until `stop` turns true or its sender is gone, then lets open requests end. Serves
+    /// what comes of `passed` too. Once another process has taken over it accepts nothing more.
+    pub(crate) async fn serve(
         self,
         listener: TcpListener,
         stop: watch::Receiver<bool>,
-        left: watch::Receiver<bool>,
+        mut passed: mpsc::Receiver<PassedConnection>,
     ) {
-        let graceful = GracefulShutdown::new();
-        let is_true = |mut from: watch::Receiver<bool>| async move {
-            let _ = from.wait_for(|is| *is).await;
-        };
-        let (mut stopped, mut left) = (pin!(is_true(stop.clone())), pin!(is_true(left)));
+        let (graceful, mut listener) = (GracefulShutdown::new(), Some(listener));
+        let mut stopping = stop.clone();
+        let mut stopped = pin!(stopping.wait_for(|stop| *stop));
+        let mut handed_over = pin!(self.passing.begun());
         loop {
             let accepted = tokio::select! {
-                () = &mut stopped => break,
-                () = &mut left => {
-                    drop(listener);
-                    stopped.await;
-                    break;
+                _ = &mut stopped => break,
+                () = &mut handed_over, if listener.is_some() => {
+                    listener = None;
+                    continue;
                 }
-                accepted = listener.accept() => accepted,
+                Some(connection) = passed.recv() => {
+                    self.go_on(connection, &graceful, &stop);
+                    continue;
+                }
+                accepted = accept(listener.as_ref()) => accepted,
             };
             match accepted {
                 Ok((stream, _)) => self.begin(stream, &graceful, &stop),
@@ -87,7 +91,19 @@ impl Port {
             // The task of a connection that had to go closes it first.
             tokio::task::yield_now().await;
         }
-        let _ = timeout(HTTP_DRAIN, graceful.shutdown()).await;
+        if listener.is_some() {
+            let _ = timeout(HTTP_DRAIN, graceful.shutdown()).await;
+            return;
+        }
+        // The other process answers on what is kept open. Here are requests whose bodies are not
+        // read to their ends, perhaps even in the server before this one.
+        let rest = async {
+            while let Some(connection) = passed.recv().await {
+                self.go_on(connection, &graceful, &stop);
+            }
+            graceful.shutdown().await;
+        };
+        let _ = timeout(HTTP_REQUEST_TIMEOUT, rest).await;
     }
 
     /// Starts serving a connection, if there is a place for it.
@@ -97,8 +113,35 @@ impl Port {
         // They fail on a socket that has ended, as the first read says then.
         let _ = set_tcp_user_timeout(&stream, limit);
         let _ = set_socket_send_buffer_size(&stream, HTTP_SEND_BUFFER);
-        let port = self.clone();
-        let serve = port.answer(stream, Arc::clone(&place), graceful.watcher(), stop.clone());
+        self.start((stream, Vec::new()), place, graceful.watcher(), stop.clone());
+    }
+
+    /// Goes on with a connection of the server before.
+    fn go_on(
+        &self,
+        connection: PassedConnection,
+        graceful: &GracefulShutdown,
+        stop: &watch::Receiver<bool>,
+    ) {
+        let PassedConnection { owner, unread, socket, .. } = connection;
+        let stream = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket));
+        match stream {
+            Ok(stream) => {
+                let place = Arc::new(self.places.take_over(owner));
+                self.start((stream, unread), place, graceful.watcher(), stop.clone());
+            }
+            Err(error) => tracing::warn!("an HTTP connection cannot be taken over: {error}"),
+        }
+    }
+
+    fn start(
+        &self,
+        connection: (TcpStream, Vec<u8>),
+        place: Arc<Place>,
+        watcher: Watcher,
+        stop: watch::Receiver<bool>,
+    ) {
+        let serve = self.clone().answer(connection, Arc::clone(&place), watcher, stop);
         place.served_by(tokio::spawn(serve).abort_handle());
     }
 
@@ -116,82 +159,49 @@ impl Port {
     /// Serves one connection. The shutdown waits until `watcher` is dropped.
     async fn answer(
         self,
-        stream: TcpStream,
+        connection: (TcpStream, Vec<u8>),
         place: Arc<Place>,
         watcher: Watcher,
         stop: watch::Receiver<bool>,
     ) {
-        let (mut stream, unread) = match self.endpoint {
-            Some(endpoint) => {
-                let connection = PublishConnection::new(stream, Arc::clone(&place));
-                match connection.run(&endpoint, stop.clone()).await {
-                    Some(rest) => rest,
-                    None => return,
+        let (mut stream, mut unread) = connection;
+        if let Some(endpoint) = &self.endpoint {
+            let connection = PublishConnection::new(stream, unread, Arc::clone(&place));
+            match connection.run(endpoint, stop.clone(), &self.passing).await {
+                NextServer::Nobody => return,
+                NextServer::General(socket, read) => (stream, unread) = (socket, read),
+                NextServer::Successor(socket, read) => {
+                    return self.pass_on(socket, read, &place).await;
                 }
             }
-            None => (stream, Vec::new()),
-        };
-        let router = TowerToHyperService::new(self.router);
-        let service = service_fn(|request| track(request, &place, &router));
-        serve_requests(&mut stream, unread, service, stop).await;
-        drop(watcher);
-        let _ = timeout(HTTP_DRAIN, linger(&mut stream)).await;
+        }
+        let passing = self.passing.clone();
+        let connection = GeneralConnection { stream, unread, place: Arc::clone(&place), passing };
+        match connection.run(self.router.clone(), stop).await {
+            Ok((socket, read)) => self.pass_on(socket, read, &place).await,
+            Err(ended) => {
+                drop(watcher);
+                ended.linger().await;
+            }
+        }
     }
-}
 
-/// Serves requests until the connection ends, or until `stop` turns true and the request under way
-/// is answered.
-async fn serve_requests<S>(
-    stream: &mut TcpStream,
-    unread: Vec<u8>,
-    service: S,
-    mut stop: watch::Receiver<bool>,
-) where
-    S: Service<hyper::Request<Incoming>, Response = Response, Error = Infallible>,
-{
-    let (reader, writer) = stream.split();
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HTTP_HEADER_TIMEOUT)
-        .max_header_size(MAX_HTTP_HEAD)
-        .max_buf_size(HTTP_READ)
-        .serve_connection(TokioIo::new(join(Cursor::new(unread).chain(reader), writer)), service);
-    let mut connection = pin!(connection);
-    let has_ended = tokio::select! {
-        biased;
-        // An error here means that the peer closed early.
-        _ = connection.as_mut() => true,
-        _ = stop.wait_for(|stop| *stop) => false,
-    };
-    if !has_ended {
-        connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
-    }
-}
-
-/// Answers a request, and tells its connection's place what the connection waits for.
-fn track(
-    request: hyper::Request<Incoming>,
-    place: &Arc<Place>,
-    router: &TowerToHyperService<Router>,
-) -> impl Future<Output = Result<Response, Infallible>> + use<> {
-    let (place, router) = (Arc::clone(place), router.clone());
-    let tracked = |body| TrackedBody { body, place: Arc::clone(&place) };
-    let mut request = request.map(tracked);
-    request.extensions_mut().insert(Arc::clone(&place));
-    async move {
+    /// The process that has taken over goes on with a connection.
+    async fn pass_on(&self, stream: TcpStream, unread: Vec<u8>, place: &Place) {
+        // It does not have to go for another one meanwhile.
         place.answer();
-        let response = router.call(request).await;
-        place.wait();
-        response
+        let (Some(port), Ok(socket)) = (self.name.clone(), stream.into_std()) else { return };
+        let owner = place.owner();
+        self.passing.pass(PassedConnection { port, owner, unread, socket }).await;
     }
 }
 
-/// Reads what is on its way after the last answer: closing a socket with unread bytes resets it,
-/// and the peer would never see the answer.
-async fn linger(stream: &mut TcpStream) -> io::Result<()> {
-    stream.shutdown().await?;
-    copy(&mut stream.take(MAX_PUBLISH_BODY as u64), &mut sink()).await.map(drop)
+/// Without a listener nothing is accepted.
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn deadline(request: Request, next: Next) -> Response {

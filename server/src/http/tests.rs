@@ -7,7 +7,7 @@ use axum::routing::{any, get};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
 use super::*;
@@ -190,8 +190,8 @@ async fn a_port_answers_until_stopped_and_lets_open_requests_end() {
         "done"
     };
     let router = Router::new().route("/slow", get(slow));
-    let (_leave, left) = watch::channel(false);
-    let served = tokio::spawn(Port::new(router, 8, None).serve(listener, stopped, left));
+    let (_, passed) = mpsc::channel(1);
+    let served = tokio::spawn(Port::new(router, 8, None).serve(listener, stopped, passed));
 
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();

@@ -4,28 +4,32 @@ use std::fmt::Write as _;
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use rustix::net::sockopt::set_ipv6_v6only;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use uringcast_engine::ServiceId;
 
 use crate::auth::ApiKeys;
 use crate::config::Config;
-use crate::handover::{HttpSocket, HttpSockets};
+use crate::handover::{HttpSocket, HttpSockets, PortName, receive_all};
 use crate::http::{self, Control, Port, PublishEndpoint};
-use crate::limits::HTTP_BACKLOG;
+use crate::limits::{HTTP_BACKLOG, PASSED_QUEUE};
 use crate::settings::{Problem, Settings};
 use crate::systemd::InheritedSockets;
 
 /// The control ports, and then the metrics ports, each with the services that it shows.
-pub(super) struct HttpPorts(Vec<HttpPort>);
+pub(super) struct HttpPorts {
+    ports: Vec<HttpPort>,
+    /// Where the server before passes its connections on.
+    passed: Option<UnixStream>,
+}
 
 struct HttpPort {
-    /// As in the settings: the port may be 0.
-    configured: SocketAddr,
+    name: PortName,
     listener: TcpListener,
     /// The services of a metrics port.
     services: Option<Vec<ServiceId>>,
@@ -48,9 +52,9 @@ impl HttpPorts {
         });
         let mut ports = Vec::new();
         for (address, services) in control.chain(metrics) {
-            let name = name(services.as_ref());
-            let problem = |error| problem(settings, name, address, &error);
-            let mut given = handed_over.take(name, *address).map_err(problem)?;
+            let name = name(services.as_ref(), *address);
+            let problem = |error| problem(settings, &name.name, address, &error);
+            let mut given = handed_over.take(&name).map_err(problem)?;
             for socket in inherited.of(*address) {
                 given.push(adopt(&socket).map_err(problem)?);
             }
@@ -58,12 +62,12 @@ impl HttpPorts {
                 given.push(listen(*address).map_err(problem)?);
             }
             ports.extend(given.into_iter().map(|listener| HttpPort {
-                configured: *address,
+                name: name.clone(),
                 listener,
                 services: services.clone(),
             }));
         }
-        Ok(HttpPorts(ports))
+        Ok(HttpPorts { ports, passed: handed_over.passed.take() })
     }
 
     /// The ports of the control port's addresses.
@@ -71,7 +75,7 @@ impl HttpPorts {
     /// # Errors
     /// The system cannot name an address.
     pub(super) fn control(&self) -> std::io::Result<Vec<u16>> {
-        let control = self.0.iter().filter(|port| port.services.is_none());
+        let control = self.ports.iter().filter(|port| port.services.is_none());
         control.map(|port| Ok(port.listener.local_addr()?.port())).collect()
     }
 
@@ -81,12 +85,11 @@ impl HttpPorts {
     /// The system cannot name an address.
     pub(super) fn listening(&self) -> std::io::Result<String> {
         let (mut text, mut last) = (String::new(), "");
-        for HttpPort { listener, services, .. } in &self.0 {
-            let name = name(services.as_ref());
-            if name != last {
+        for HttpPort { listener, name, .. } in &self.ports {
+            if name.name != last {
                 text += " ";
-                text += name;
-                last = name;
+                text += &name.name;
+                last = &name.name;
             }
             // Writing to a String cannot fail.
             let _ = write!(text, " http://{}", listener.local_addr()?);
@@ -101,41 +104,51 @@ impl HttpPorts {
     pub(super) fn sockets(&self) -> std::io::Result<HttpSockets> {
         let duplicate = |port: &HttpPort| {
             let listener = port.listener.as_fd().try_clone_to_owned()?.into();
-            let name = name(port.services.as_ref()).to_owned();
-            Ok(HttpSocket { name, configured: port.configured, listener })
+            Ok(HttpSocket { port: port.name.clone(), listener })
         };
-        self.0.iter().map(duplicate).collect::<std::io::Result<_>>().map(HttpSockets)
+        let listening = self.ports.iter().map(duplicate).collect::<std::io::Result<_>>()?;
+        Ok(HttpSockets { listening, passed: None })
     }
 
-    /// Answers on all of them, on so many connections together at most, until `stopped`; accepts
-    /// until `left`.
+    /// Answers on all of them, on so many connections together at most, until `stopped`.
     pub(super) fn serve(
         self,
         control: &Arc<Control>,
         api_keys: &ApiKeys,
         connections: usize,
-        (stopped, left): (&watch::Receiver<bool>, &watch::Receiver<bool>),
+        stopped: &watch::Receiver<bool>,
     ) -> JoinSet<()> {
-        let share = connections / self.0.len().max(1);
-        let mut ports = JoinSet::new();
-        for HttpPort { listener, services, .. } in self.0 {
+        let share = connections / self.ports.len().max(1);
+        let (mut ports, mut takers) = (JoinSet::new(), Vec::new());
+        for HttpPort { listener, services, name } in self.ports {
             let control = Arc::clone(control);
-            let (keys, stopped, left) = (api_keys.clone(), stopped.clone(), left.clone());
+            let (taker, passed) = mpsc::channel(PASSED_QUEUE);
+            takers.push((name.clone(), taker));
+            let (keys, stopped, passing) =
+                (api_keys.clone(), stopped.clone(), control.passing().clone());
             let given_up = control.metrics.as_ref().map(|metrics| metrics.given_up.clone());
             // A port that other machines reach may be called by any name.
             let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
             match services {
                 Some(services) => {
                     let router = http::metrics_router(control, &services, is_local);
-                    ports.spawn(Port::new(router, share, given_up).serve(listener, stopped, left))
+                    let port = Port::new(router, share, given_up).passing(passing, name);
+                    ports.spawn(port.serve(listener, stopped, passed))
                 }
                 None => {
                     let endpoint = PublishEndpoint::new(Arc::clone(&control), keys.clone());
                     let router = http::control_router(control, keys);
-                    let port = Port::new(router, share, given_up);
-                    ports.spawn(port.publishing(endpoint).serve(listener, stopped, left))
+                    let port = Port::new(router, share, given_up).passing(passing, name);
+                    ports.spawn(port.publishing(endpoint).serve(listener, stopped, passed))
                 }
             };
+        }
+        if let Some(from) = self.passed {
+            tokio::spawn(async move {
+                if let Err(error) = receive_all(from, takers).await {
+                    tracing::error!("HTTP connections of the server before are lost: {error}");
+                }
+            });
         }
         ports
     }
@@ -159,8 +172,9 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(HTTP_BACKLOG)
 }
 
-fn name(services: Option<&Vec<ServiceId>>) -> &'static str {
-    if services.is_some() { "metrics" } else { "control" }
+fn name(services: Option<&Vec<ServiceId>>, configured: SocketAddr) -> PortName {
+    let name = if services.is_some() { "metrics" } else { "control" };
+    PortName { name: name.to_owned(), configured }
 }
 
 fn problem(settings: &Settings, name: &str, address: &SocketAddr, error: &Error) -> Problem {

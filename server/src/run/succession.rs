@@ -6,13 +6,25 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use uringcast_engine::{HandedOver, Predecessor, Prepared};
+use uringcast_engine::{HandedOver, Predecessor, Prepared, ServiceId};
 
 use super::RunError;
+use crate::certs::CertReloader;
 use crate::handover::{HttpSockets, Offer, SocketFile, TakeOverError, start_if_replaced, unpack};
 use crate::http::Control;
 use crate::settings::Settings;
 use crate::systemd;
+
+/// The control plane with what another process goes on with.
+pub(super) fn prepare(
+    control: Control,
+    settings: &Settings,
+    reloaders: &[(ServiceId, CertReloader)],
+) -> Control {
+    let tickets = reloaders.iter().map(|(id, reloader)| (*id, reloader.tickets.clone()));
+    let control = control.with_tickets(tickets.collect());
+    control.with_passing(settings.handover_socket.is_some())
+}
 
 /// What a successor is offered.
 pub(super) struct Succession<'a> {

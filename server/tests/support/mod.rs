@@ -10,6 +10,7 @@ pub mod proxy;
 pub mod record_forger;
 pub mod sse;
 pub mod storm;
+pub mod succession;
 pub mod tls;
 pub mod tools;
 pub mod verify;

@@ -9,7 +9,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use zeroize::Zeroizing;
 
 /// Bytes that one call overwrites.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// The file. Both processes have it; whichever drops it first overwrites it.
 #[derive(Debug)]

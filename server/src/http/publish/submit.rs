@@ -127,7 +127,11 @@ async fn publish(
     batch: Vec<Publication>,
     reservations: Vec<(usize, Reservation)>,
 ) -> Result<Vec<Result<Seq, PublishError>>, PublishError> {
-    let passage = selected.control.gate.pass().await.ok_or(PublishError::Closed)?;
+    let Some(passage) = selected.control.gate.pass().await else {
+        let closed = Err(PublishError::Closed);
+        reservations.into_iter().for_each(|(_, reservation)| reservation.settle(closed));
+        return Err(PublishError::Closed);
+    };
     let publisher = selected.control.publisher(selected.id);
     let ticket = match publisher.remembers_ids() {
         false => publisher.try_publish_batch(batch)?,

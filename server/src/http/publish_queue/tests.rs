@@ -30,7 +30,7 @@ fn poll<F: Future>(future: F) -> Poll<F::Output> {
 #[tokio::test]
 async fn a_publisher_that_hangs_up_has_published() {
     let engine = engine();
-    let queue = PublishQueue::start(engine.publisher(ServiceId(0)), PublishGate::default());
+    let queue = PublishQueue::start(engine.publisher(ServiceId(0)), EngineGate::default());
     let (table, now) = (IdempotencyTable::default(), Instant::now());
     let owner = std::sync::Arc::new(("ci".into(), ServiceId(0)));
     let claim = || table.claim(&owner, channel(), "a".into(), now);
@@ -45,7 +45,7 @@ async fn a_publisher_that_hangs_up_has_published() {
 #[tokio::test]
 async fn a_full_queue_refuses_and_takes_again() {
     let engine = engine();
-    let queue = PublishQueue::start(engine.publisher(ServiceId(0)), PublishGate::default());
+    let queue = PublishQueue::start(engine.publisher(ServiceId(0)), EngineGate::default());
     // The queue's task does not run until this one waits.
     for _ in 0..PUBLISH_QUEUE {
         assert!(poll(queue.publish(publication(), None)).is_pending());

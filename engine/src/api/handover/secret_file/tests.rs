@@ -6,7 +6,7 @@ fn what_is_dropped_is_overwritten_for_whoever_else_has_it() {
     let mut sent = SecretFile::new(&bytes).unwrap();
     let other = File::from(sent.as_fd().try_clone_to_owned().unwrap());
     assert!(*sent.read(bytes.len() as u64).unwrap() == bytes);
-    assert!((&other).write_at(b"x", bytes.len() as u64).is_err(), "it does not grow");
+    assert!(other.write_at(b"x", bytes.len() as u64).is_err(), "it does not grow");
     drop(sent);
     assert_eq!(other.metadata().unwrap().len(), 0);
     // Both may drop theirs.
