@@ -1,8 +1,10 @@
 // Bun's native publish (µWebSockets' core). `S channel …` subscribes; a publisher on /pub sends the
 // message itself, one on /many the channel, a line feed and the message, a subscriber the same
 // after `P `.
-// A certificate and its key may follow the port: wss.
+// A certificate and its key may follow the port: wss. DEFLATE is how it compresses: shared, dedicated.
 const [cert, key] = process.argv.slice(3);
+const compressor = process.env.DEFLATE ?? "off";
+const compresses = compressor !== "off";
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: Number(process.argv[2]),
@@ -14,7 +16,7 @@ const server = Bun.serve({
     return new Response("upgrade", { status: 426 });
   },
   websocket: {
-    perMessageDeflate: false,
+    perMessageDeflate: compresses && { compress: compressor, decompress: "shared" },
     sendPings: false,
     idleTimeout: 0,
     maxPayloadLength: 16 << 20,
@@ -23,7 +25,7 @@ const server = Bun.serve({
       const { publisher, many } = socket.data;
       if (many) {
         const end = message.indexOf("\n");
-        server.publish(message.slice(0, end), message.slice(end + 1));
+        server.publish(message.slice(0, end), message.slice(end + 1), compresses);
       } else if (publisher) {
         server.publish("bench", message);
       } else if (message[0] === "P") {

@@ -128,6 +128,8 @@ class Nchan(Server):
     """nginx with nchan, one worker."""
 
     name, dialect, slow, publishes_many = "nchan", "nchan", True, False
+    deflate = "off"
+    """Whether it keeps a compressed copy of each message."""
 
     def install(self):
         if not (CACHE / "deb" / "usr" / "sbin" / "nginx").exists():
@@ -140,6 +142,7 @@ class Nchan(Server):
         place.mkdir(parents=True, exist_ok=True)
         config = (HERE / "nginx.conf").read_text(encoding="utf-8")
         config = config.replace("@DEB@", str(deb)).replace("@PORT@", str(port))
+        config = config.replace("@DEFLATE@", self.deflate)
         (place / "nginx.conf").write_text(config, encoding="utf-8")
         nginx = deb / "usr" / "sbin" / "nginx"
         return [nginx, "-p", place, "-c", place / "nginx.conf", "-e", "stderr"]
