@@ -39,7 +39,7 @@ fn answer(c: &mut Criterion) {
             encoder.write(
                 stamp,
                 Some("5f0e"),
-                &reply::published(&channel, Seq(42), Epoch(7)),
+                &reply::published(&channel, (Epoch(7), Seq(42)), false),
                 &mut out,
             );
             black_box(out.len())

@@ -40,6 +40,7 @@ mod pattern_set;
 mod patterns;
 mod presence;
 mod presence_turn;
+mod published_ids;
 mod reach;
 mod reconfigure;
 mod reconnects;

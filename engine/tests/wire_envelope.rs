@@ -149,7 +149,7 @@ proptest! {
         let single = |value: &Value| value.as_str().map(str::to_owned);
         let data = &value["data"];
         let request = Request::parse(&message, DEFAULT_JSON_DEPTH);
-        if let Ok(Request::Publish(publication)) = request {
+        if let Ok(Request::Publish { publication, .. }) = request {
             prop_assert_eq!(Some(publication.channel.as_str()), data["channel"].as_str());
             prop_assert_eq!(Some(publication.event.as_str()), data["event"].as_str());
             let document: Value = serde_json::from_str(publication.data.as_str()).unwrap();

@@ -24,7 +24,7 @@ pub const MAX_PUBLISH_BATCH: usize = 1_000;
 /// longest ids and channels are about 50 MB. The oldest of the key that has the most go first.
 pub const MAX_REPEATS: usize = 65_536;
 /// How long they are remembered: publishers that retry have given up by then.
-pub const REPEAT_WINDOW: Duration = Duration::from_secs(120);
+pub const REPEAT_WINDOW: Duration = uringcast_engine::limits::PUBLISHED_ID_WINDOW;
 /// Bytes of a line of a published stream, beyond those of its data: the names, escaped.
 pub const PUBLISH_LINE_REST: usize = 8 << 10;
 /// For a published stream to go on; an empty line is enough.

@@ -114,6 +114,24 @@ fn a_client_goes_on_at_another_node() {
 }
 
 #[test]
+fn a_client_s_message_with_an_id_is_published_once_at_whichever_node() {
+    let Some(nats) = Nats::start("a_client_s_message_with_an_id_is_published") else { return };
+    let nodes: Vec<Server> = (0..2).map(|_| node(&nats, "--anonymous-publish")).collect();
+    let mut subscribers = clients(&nodes, "room:1");
+    let publish = |node: &Server, id: &str, n: u64| {
+        let data = json!({ "channel": "room:1", "event": "e", "data": { "n": n }, "id": id });
+        let mut client = Client::connect(node);
+        let reply = client.ask(&json!({ "type": "request", "event": "publish", "data": data }));
+        reply["data"]["seq"].as_u64().unwrap_or_else(|| panic!("{reply}"))
+    };
+    let first = publish(&nodes[0], "a", 1);
+    assert_eq!(publish(&nodes[1], "a", 2), first);
+    let second = publish(&nodes[1], "b", 3);
+    assert_eq!(publish(&nodes[0], "b", 4), second);
+    assert_same(&mut subscribers, &[(first, 1), (second, 3)]);
+}
+
+#[test]
 fn the_death_of_a_leader_loses_nothing() {
     let Some(mut nats) = Nats::start("the_death_of_a_leader_loses_nothing") else { return };
     let nodes = nodes(&nats);

@@ -11,6 +11,7 @@ use super::link::Links;
 use super::log_page::{HistoryRange, LogPage};
 use super::patterns::Patterns;
 use super::presence::Presence;
+use super::published_ids::{Accepted, PublishId, PublishedIds};
 #[cfg(test)]
 use super::recovery_faults::RecoveryFault;
 use crate::config::Service;
@@ -32,6 +33,7 @@ pub(super) struct Core {
     pub(super) delivery: Delivery,
     pub(super) patterns: Patterns,
     pub(super) presence: Presence,
+    pub(super) published_ids: PublishedIds,
 }
 
 /// How a subscription begins that is confirmed.
@@ -205,6 +207,28 @@ impl Core {
             self.cx.recorder.count(Count::Refused, 1);
         }
         accepted
+    }
+
+    /// The same for a client's publication: once, if the client knows it by an id.
+    ///
+    /// # Errors
+    /// As for [`Core::publish`].
+    pub(super) fn publish_as(
+        &mut self,
+        publication: &Publication,
+        known_as: Option<PublishId>,
+    ) -> Result<Accepted, PublishError> {
+        let (now, channel) = (self.cx.time(), &publication.channel);
+        if let Some(id) = &known_as
+            && let Some(seq) = self.published_ids.find(now, channel, id)
+        {
+            return Ok(Accepted { seq, is_repeat: true });
+        }
+        let seq = self.publish(publication)?;
+        if let Some(id) = known_as {
+            self.published_ids.insert(now, channel, id, seq);
+        }
+        Ok(Accepted { seq, is_repeat: false })
     }
 
     fn accept(&mut self, publication: &Publication) -> Result<Seq, PublishError> {

@@ -10,9 +10,9 @@ impl Parts {
     pub(super) fn handle_request(&mut self, from: ShardId, request: Request) {
         let Core { cx, channels, links, .. } = &mut self.core;
         match request {
-            Request::Publish { id, publication } => {
-                let seq = self.core.publish(&publication);
-                self.core.links.answer(from, Notice::Published { id, seq });
+            Request::Publish { id, publication, known_as } => {
+                let result = self.core.publish_as(&publication, known_as);
+                self.core.links.answer(from, Notice::Published { id, result });
             }
             Request::Join { name, channel, token, wanted, address } => {
                 let join = JoinRequest { from, channel, token, wanted };
@@ -115,9 +115,9 @@ impl Parts {
                 links.answered(from);
                 self.sessions.handle_heads(id, heads);
             }
-            Notice::Published { id, seq } => {
+            Notice::Published { id, result } => {
                 links.answered(from);
-                self.sessions.handle_published(&mut self.core, id, seq);
+                self.sessions.handle_published(&mut self.core, id, result);
             }
         }
         self.settle();

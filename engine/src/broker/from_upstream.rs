@@ -4,6 +4,7 @@ use super::channel::{Start, UpstreamAnswer};
 use super::core::Core;
 use super::lifecycle::Parts;
 use super::session::tell_epoch;
+use super::shard_messages::Accepted;
 use super::upstream_messages::{UpstreamNotice, UpstreamRequest};
 use crate::config::{Followed, Unavailable};
 use crate::telemetry::Count;
@@ -68,7 +69,8 @@ impl Parts {
                 channels.take_gap(cx, &channel, to);
             }
             UpstreamNotice::Published { id, seq } => {
-                self.sessions.handle_published(&mut self.core, id, seq);
+                let result = seq.map(|seq| Accepted { seq, is_repeat: false });
+                self.sessions.handle_published(&mut self.core, id, result);
             }
             UpstreamNotice::Followed { channel, token, followed: Ok(followed) } => {
                 self.followed(channel, token, followed);

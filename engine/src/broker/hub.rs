@@ -12,8 +12,7 @@ use super::channel::Channels;
 use super::connection::{Admission, CloseReason, Connections, ReceiveEnd};
 use super::context::Context;
 use super::core::Core;
-use super::delivery::write_sink::WriteSink;
-use super::delivery::{Delivery, Work};
+use super::delivery::{Delivery, Work, write_sink::WriteSink};
 use super::effect::Effect;
 use super::lifecycle::Parts;
 use super::link::Links;
@@ -87,6 +86,7 @@ impl Hub {
             delivery: Delivery::new(capacity, services),
             patterns: Patterns::new(shards, services),
             presence: Presence::new(shards),
+            published_ids: super::published_ids::PublishedIds::default(),
             cx: Context::new(config, shard, shards, seed),
         };
         let parts = Parts::new(core, sessions, Reconnects::new(shard, shards));

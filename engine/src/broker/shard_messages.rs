@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::log_page::{HistoryRange, LogPage};
 use super::pattern_set::PatternSet;
+pub use super::published_ids::{Accepted, PublishId};
 use crate::shared_frame::Frame;
 use crate::types::{
     AddressGroup, ChannelIndex, ChannelName, ChannelRefusal, Epoch, JoinToken, JsonObject,
@@ -22,6 +23,8 @@ pub enum Request {
         id: RequestId,
         /// What.
         publication: Box<Publication>,
+        /// By what the client knows it again.
+        known_as: Option<PublishId>,
     },
     /// A client of the sender asks for a channel's last event. Answered by [`Notice::Recalled`].
     Recall {
@@ -220,7 +223,7 @@ pub enum Notice {
         /// The receiver's id of the request.
         id: RequestId,
         /// Its position.
-        seq: Result<Seq, PublishError>,
+        result: Result<Accepted, PublishError>,
     },
 }
 

@@ -15,6 +15,8 @@ pub enum UpstreamRequest {
         id: RequestId,
         /// What.
         publication: Box<Publication>,
+        /// By what it is known if it comes again, from another server too.
+        known_as: Option<Box<str>>,
     },
     /// A channel homed here has subscribers, or lacks messages that one of them wants.
     Follow {

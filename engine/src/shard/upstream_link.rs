@@ -30,12 +30,13 @@ impl UpstreamLink {
     /// Passes a request on. Its answer comes by the queue.
     pub(super) fn request(&self, request: UpstreamRequest) {
         match request {
-            UpstreamRequest::Publish { id, publication } => {
+            UpstreamRequest::Publish { id, publication, known_as } => {
                 let reply = self.reply(move |seq| {
                     let seq = seq.unwrap_or(Err(PublishError::Unknown));
                     UpstreamNotice::Published { id, seq }
                 });
-                self.order.publish(PublishRequest { publication: *publication, id: None, reply });
+                let publication = *publication;
+                self.order.publish(PublishRequest { publication, id: known_as, reply });
             }
             UpstreamRequest::Follow { channel: index, token, name, wanted } => {
                 let Older { since, last, messages, bytes } = wanted;

@@ -317,12 +317,12 @@ pub fn envelope(data: &[u8]) {
             let text = data["pattern"].as_str().expect("a pattern");
             assert_eq!(text.strip_suffix('*').unwrap_or(text), &*prefix);
         }
-        Ok(Request::Publish(Publication { channel, event, data: document, key })) => {
-            assert_eq!(data["key"].as_str(), key.as_ref().map(MessageKey::as_str));
-            assert_eq!(data["channel"], channel.as_str());
-            assert_eq!(data["event"], event.as_str());
-            let document: Value = serde_json::from_str(document.as_str()).expect("JSON");
-            assert_eq!(data["data"], document);
+        Ok(Request::Publish { publication, id }) => {
+            let Publication { channel, event, data: document, key } = publication;
+            let key = key.as_ref().map(MessageKey::as_str);
+            assert_eq!([data["id"].as_str(), data["key"].as_str()], [id.as_deref(), key]);
+            assert!(data["channel"] == channel.as_str() && data["event"] == event.as_str());
+            assert_eq!(serde_json::from_str(document.as_str()).ok().as_ref(), Some(&data["data"]));
         }
         Ok(Request::History(asked)) => {
             assert_eq!(data["channel"], asked.channel.as_str());

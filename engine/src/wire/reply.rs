@@ -112,6 +112,8 @@ struct Single<'a> {
     seq: Option<Seq>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<Epoch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate: Option<bool>,
 }
 
 /// Where a subscription begins.
@@ -309,13 +311,18 @@ pub fn listed<'a>(
     Outbound::response(event, List { status, channels, failed, positions })
 }
 
-/// The reply to a publish.
-pub fn published(channel: &ChannelName, seq: Seq, epoch: Epoch) -> Outbound<'_, impl Serialize> {
+/// The reply to a publish. `is_repeat`: an earlier request with the same id has published it.
+pub fn published(
+    channel: &ChannelName,
+    (epoch, seq): (Epoch, Seq),
+    is_repeat: bool,
+) -> Outbound<'_, impl Serialize> {
     let data = Single {
         status: "published",
         channel: channel.as_str(),
         seq: Some(seq),
         epoch: Some(epoch),
+        duplicate: is_repeat.then_some(true),
     };
     Outbound::response("publish", data)
 }

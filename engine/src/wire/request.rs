@@ -2,6 +2,7 @@
 
 mod history;
 mod positions;
+mod publishing;
 
 use std::borrow::Cow;
 
@@ -19,8 +20,7 @@ use crate::limits::{
     MAX_POSITIONS_PER_REQUEST,
 };
 use crate::types::{
-    ChannelName, ChannelPattern, ErrorCode, EventName, JsonLimitError, JsonObject, JsonObjectError,
-    MessageKey, MessageType, NameError, Publication,
+    ChannelName, ChannelPattern, ErrorCode, JsonLimitError, MessageType, NameError, Publication,
 };
 
 /// A request, parsed and checked as far as that needs no state.
@@ -64,7 +64,12 @@ pub enum Request {
         channel: ChannelName,
     },
     /// Broadcasts.
-    Publish(Publication),
+    Publish {
+        /// What.
+        publication: Publication,
+        /// By what the client knows it again.
+        id: Option<Box<str>>,
+    },
     /// Reads a channel's log.
     History(HistoryRequest),
     /// Presents a token; `None` if it is missing or not a string.
@@ -127,6 +132,12 @@ pub enum RequestError {
     /// A publish with a key that cannot be.
     #[error("Key {0}")]
     InvalidKey(NameError),
+    /// A publish with an id that is not a string.
+    #[error("Id of the message is not a string: give it as data.id")]
+    IdType,
+    /// A publish with an id that cannot be.
+    #[error("Id of the message {0}")]
+    InvalidId(NameError),
     /// A publish whose document is not an object.
     #[error("Data of the message to publish must be an object")]
     InvalidData,
@@ -189,6 +200,8 @@ impl RequestError {
             | RequestError::ReservedEvent
             | RequestError::KeyType
             | RequestError::InvalidKey(_)
+            | RequestError::IdType
+            | RequestError::InvalidId(_)
             | RequestError::InvalidData
             | RequestError::PatternBesideChannels
             | RequestError::InvalidSince
@@ -222,9 +235,7 @@ impl Request {
                 let (channels, _) = channels(message)?;
                 Ok(Request::Unsubscribe { channels })
             }
-            (MessageType::Request, Some("publish")) => {
-                publish(message, max_depth).map(Request::Publish)
-            }
+            (MessageType::Request, Some("publish")) => publishing::publish(message, max_depth),
             (MessageType::Request, Some("presence")) => {
                 let [channel] = data(message, &["channel"]);
                 Ok(Request::Presence { channel: name_of(channel)? })
@@ -346,27 +357,6 @@ fn subscribe(message: &Inbound<'_>) -> Result<Request, RequestError> {
         return Err(RequestError::InvalidState);
     }
     Ok(Request::Subscribe { channels, since, all_or_nothing, last, latest, presence, state })
-}
-
-fn publish(message: &Inbound<'_>, max_depth: usize) -> Result<Publication, RequestError> {
-    let [channel, event, document, key] = data(message, &["channel", "event", "data", "key"]);
-    let channel = name_of(channel)?;
-    let event = event.and_then(string).ok_or(RequestError::NoEvent)?;
-    let event = EventName::parse(&event).map_err(RequestError::InvalidEvent)?;
-    if event.is_reserved() {
-        return Err(RequestError::ReservedEvent);
-    }
-    let key = key.map(|key| {
-        let text = string(key).ok_or(RequestError::KeyType)?;
-        MessageKey::parse(&text).map_err(RequestError::InvalidKey)
-    });
-    let key = key.transpose()?;
-    let document = document.ok_or(RequestError::InvalidData)?;
-    let data = JsonObject::from_raw(document, max_depth).map_err(|error| match error {
-        JsonObjectError::Limit(limit) => RequestError::DataLimit(limit),
-        _ => RequestError::InvalidData,
-    })?;
-    Ok(Publication { channel, event, data, key })
 }
 
 fn token(message: &Inbound<'_>) -> Option<Secret> {

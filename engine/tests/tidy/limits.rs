@@ -37,6 +37,7 @@ impl Limits {
             ("A hand-over", "engine/src/limits/handover.rs"),
             ("A state that is handed over", "engine/src/limits/handover_state.rs"),
             ("History and states", "engine/src/limits/history.rs"),
+            ("Publications with an id", "engine/src/limits/repeats.rs"),
             ("Compression", "engine/src/limits/compression.rs"),
             ("External order of channels", "engine/src/limits/feeds.rs"),
             ("Scrapes of an embedder's metrics", "engine/src/limits/scrapes.rs"),

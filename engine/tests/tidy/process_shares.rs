@@ -109,6 +109,15 @@ pub(super) const SHARES: &[Share] = &[
         ..REST
     },
     Share {
+        what: ["ids of clients' publications", "users of a shard's channels"],
+        bound: "{PUBLISHED_IDS} ids for {PUBLISHED_ID_WINDOW}",
+        connection: "an equal share of its user",
+        service: "an equal share of each user",
+        kept: "the oldest of the user that has most go first",
+        tests: &["engine/src/broker/published_ids/tests.rs::who_has_the_most_ids_loses_the_oldest"],
+        ..REST
+    },
+    Share {
         what: ["revocations of tokens", "API keys and services"],
         bound: "{MAX_REVOCATIONS}, for {MAX_REVOCATION} at most",
         key: NONE,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::Sessions;
 use crate::broker::core::Core;
 use crate::broker::log_page::LogPage;
-use crate::broker::shard_messages::StatusSource;
+use crate::broker::shard_messages::{Accepted, StatusSource};
 use crate::broker::upstream_messages::ReadId;
 use crate::config::{ReadPage, Unavailable};
-use crate::types::{ConnectionKey, OperationId, PublishError, RequestId, Seq, StateDocument};
+use crate::types::{ConnectionKey, OperationId, PublishError, RequestId, StateDocument};
 
 impl Sessions {
     /// Another shard has sequenced a client's publication, or refused it.
@@ -16,7 +16,7 @@ impl Sessions {
         &mut self,
         core: &mut Core,
         id: RequestId,
-        result: Result<Seq, PublishError>,
+        result: Result<Accepted, PublishError>,
     ) {
         if let Some(key) = self.outstanding.published(core, id, result) {
             self.backlogs.make_ready(key);

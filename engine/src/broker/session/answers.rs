@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::order::{Order, WantedState};
 use crate::broker::core::{Core, Joined};
 use crate::broker::presence::Ask;
+use crate::broker::shard_messages::Accepted;
 use crate::config::Protocol;
 use crate::limits::BUSY_PAUSE;
 use crate::telemetry::MessageError;
@@ -170,11 +171,11 @@ pub(super) fn publish_result(
     key: ConnectionKey,
     correlation: Option<&str>,
     channel: &ChannelName,
-    result: Result<Seq, PublishError>,
+    result: Result<Accepted, PublishError>,
 ) {
     match result {
-        Ok(seq) => {
-            let reply = reply::published(channel, seq, core.cx.epoch);
+        Ok(Accepted { seq, is_repeat }) => {
+            let reply = reply::published(channel, (core.cx.epoch, seq), is_repeat);
             core.answer(key, MessageType::Response, |encoder, stamp, out| {
                 encoder.write(stamp, correlation, &reply, out);
             });

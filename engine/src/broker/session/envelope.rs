@@ -25,7 +25,7 @@ impl Sessions {
     ) -> bool {
         let Ok(inbound) = Inbound::parse_message(message) else { return false };
         let parsed = Request::parse(&inbound, core.settings(key).max_json_depth);
-        let Ok(Request::Publish(publication)) = parsed else { return false };
+        let Ok(Request::Publish { publication, .. }) = parsed else { return false };
         self.auth.may_publish(core, key, publication.channel.as_str())
     }
 
@@ -88,7 +88,8 @@ impl Sessions {
             Request::UnsubscribePattern { prefix } => {
                 self.order_pattern(core, key, correlation, &prefix, Action::Unwatch);
             }
-            Request::Publish(publication) => {
+            Request::Publish { publication, id } => {
+                let publication = (publication, id);
                 self.outstanding.publish(core, &self.auth, key, correlation, publication);
             }
             Request::History(request) => {

@@ -10,13 +10,13 @@ use super::auth::Authentication;
 use super::order::Correlation;
 use crate::broker::core::Core;
 use crate::broker::log_page::LogPage;
-use crate::broker::shard_messages::{Request as ShardRequest, StatusSource};
+use crate::broker::shard_messages::{Accepted, PublishId, Request as ShardRequest, StatusSource};
 use crate::broker::shared_count::SharedCount;
 use crate::broker::upstream_messages::{ReadId, ReadRange, UpstreamRequest};
 use crate::config::{ReadPage, StatusRequest, Unavailable};
 use crate::limits::UPSTREAM_PUBLICATIONS;
 use crate::types::{
-    ChannelName, ConnectionKey, ErrorCode, MessageType, Publication, PublishError, RequestId, Seq,
+    ChannelName, ConnectionKey, ErrorCode, MessageType, Publication, PublishError, RequestId,
 };
 use crate::wire::encoder::{Encoder, Outbound};
 use crate::wire::envelope::Inbound;
@@ -41,7 +41,7 @@ pub(super) struct Outstanding {
 enum Answer {
     /// Another shard has not given it yet.
     Pending(RequestId),
-    Given(Correlation, ChannelName, Result<Seq, PublishError>),
+    Given(Correlation, ChannelName, Result<Accepted, PublishError>),
 }
 
 /// A client's publication that another shard sequences.
@@ -84,15 +84,19 @@ impl Outstanding {
         auth: &Authentication,
         key: ConnectionKey,
         correlation: Option<&str>,
-        mut publication: Publication,
+        (mut publication, id): (Publication, Option<Box<str>>),
     ) {
         publication.channel = publication.channel.at(core.connections[key].service());
         if !auth.may_publish(core, key, publication.channel.as_str()) {
             let text = format!("Not authorized to publish to {}", publication.channel);
             return answers::refuse(core, key, correlation, ErrorCode::Forbidden, &text);
         }
+        let known_as = id.map(|id| {
+            let user = auth.user(key).unwrap_or_default().into();
+            PublishId { user, id }
+        });
         if is_outside(core, &publication.channel) {
-            return self.publish_outside(core, key, correlation, publication);
+            return self.publish_outside(core, key, correlation, (publication, known_as));
         }
         let home = core.cx.homes.of(&publication.channel);
         let local = home == core.cx.shard;
@@ -103,14 +107,14 @@ impl Outstanding {
         let fits = self.publishing.all() == 0 || self.publishing.fits(service, bytes, limit);
         if local || !fits || !core.links.has_credit(home) {
             let result = match local {
-                true => core.publish(&publication),
+                true => core.publish_as(&publication, known_as),
                 false => Err(PublishError::Saturated),
             };
             return self.answer_in_turn(core, key, correlation, &publication.channel, result);
         }
         let id = self.await_answer(key, correlation, &publication.channel, bytes);
         let publication = Box::new(publication);
-        core.links.request(home, ShardRequest::Publish { id, publication });
+        core.links.request(home, ShardRequest::Publish { id, publication, known_as });
     }
 
     /// The external order is to give a client's publication its place.
@@ -119,7 +123,7 @@ impl Outstanding {
         core: &mut Core,
         key: ConnectionKey,
         correlation: Option<&str>,
-        publication: Publication,
+        (publication, known_as): (Publication, Option<PublishId>),
     ) {
         let bytes = publication.data.as_str().len();
         let (channel, limit) = (&publication.channel, core.cx.limits.publishing_bytes);
@@ -135,7 +139,8 @@ impl Outstanding {
         }
         let id = self.await_answer(key, correlation, channel, bytes);
         let publication = Box::new(publication);
-        core.cx.push_upstream(UpstreamRequest::Publish { id, publication });
+        let known_as = known_as.map(|id| id.outside());
+        core.cx.push_upstream(UpstreamRequest::Publish { id, publication, known_as });
     }
 
     /// Answers a publication behind those before it.
@@ -145,7 +150,7 @@ impl Outstanding {
         key: ConnectionKey,
         correlation: Option<&str>,
         channel: &ChannelName,
-        result: Result<Seq, PublishError>,
+        result: Result<Accepted, PublishError>,
     ) {
         match self.answers.get_mut(&key) {
             None => answers::publish_result(core, key, correlation, channel, result),
@@ -199,12 +204,12 @@ impl Outstanding {
         &mut self,
         core: &mut Core,
         id: RequestId,
-        result: Result<Seq, PublishError>,
+        result: Result<Accepted, PublishError>,
     ) -> Option<ConnectionKey> {
         let Publish { key, correlation, channel, bytes } = self.publishes.remove(id.index());
         self.publishing.remove(channel.service(), bytes);
-        if let (Ok(seq), true) = (result, core.cx.is_external) {
-            core.channels.acknowledge(&channel, seq);
+        if let (Ok(accepted), true) = (result, core.cx.is_external) {
+            core.channels.acknowledge(&channel, accepted.seq);
         }
         let answers = self.answers.get_mut(&key)?;
         for answer in answers.iter_mut() {

@@ -100,7 +100,7 @@ impl External {
     fn handle(&mut self, truth: &mut Truth, shard: usize, request: UpstreamRequest, unix_us: i64) {
         let fails = self.fails && self.rng.u8(..10) == 0;
         let notice = match request {
-            UpstreamRequest::Publish { id, publication } => {
+            UpstreamRequest::Publish { id, publication, .. } => {
                 let lost = self.degraded && self.rng.bool();
                 let seq = match (self.degraded, lost) {
                     (true, true) => Err(PublishError::Unavailable),

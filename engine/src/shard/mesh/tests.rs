@@ -7,7 +7,7 @@ use crate::types::{ChannelIndex, JoinToken, PublishError, RequestId, Seq, Time};
 #[test]
 fn every_two_shards_share_a_lane_each_way() {
     let mut mesh = Mesh::new(3).unwrap();
-    let leave = |id| Notice::Published { id: RequestId(id), seq: Err(PublishError::Saturated) };
+    let leave = |id| Notice::Published { id: RequestId(id), result: Err(PublishError::Saturated) };
     for (a, b) in [(0, 1), (0, 2), (1, 2)] {
         let (here, there) = (mesh.peers[a][b].take(), mesh.peers[b][a].take());
         let (mut here, mut there) = (here.unwrap(), there.unwrap());
@@ -39,7 +39,7 @@ fn frames_on_the_way_are_bounded_in_bytes() {
     let sent = (0..).take_while(|_| send(&mut here)).count();
     assert_eq!(sent, FANOUT_LANE_BYTES / FRAME);
     // An answer goes all the same.
-    here.push_reply(Notice::Published { id: RequestId(7), seq: Err(PublishError::Saturated) });
+    here.push_reply(Notice::Published { id: RequestId(7), result: Err(PublishError::Saturated) });
     assert!(!here.has_room_again());
     there.pop().unwrap();
     assert!(there.is_awaited() && here.has_room_again());

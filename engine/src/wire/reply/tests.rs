@@ -159,7 +159,7 @@ fn lists_are_confirmed_with_what_failed() {
 
 #[test]
 fn a_publish_is_answered_with_its_position() {
-    let value = written(None, &published(&name("c"), Seq(3), Epoch(0xab)));
+    let value = written(None, &published(&name("c"), (Epoch(0xab), Seq(3)), false));
     assert_eq!(value["event"], "publish");
     let data =
         json!({"status": "published", "channel": "c", "seq": 3, "epoch": "00000000000000ab"});

@@ -1,5 +1,5 @@
 use super::*;
-use crate::types::{Epoch, Seq};
+use crate::types::{Epoch, MessageKey, Seq};
 
 const DEPTH: usize = 3;
 
@@ -147,7 +147,7 @@ fn since_of_a_list_is_a_position_for_each_of_its_channels() {
 #[test]
 fn a_publish_carries_channel_event_and_document() {
     let data = r#"{"channel":"c","event":"e.x","data":{ "a" : 1 }}"#;
-    let Ok(Request::Publish(publication)) = parse(&request("publish", data)) else {
+    let Ok(Request::Publish { publication, .. }) = parse(&request("publish", data)) else {
         panic!("a publish was sent");
     };
     assert_eq!(publication.channel.as_str(), "c");
@@ -161,7 +161,7 @@ fn a_publish_may_have_a_key() {
         [("", None), (r#","key":null"#, None), (r#","key":"pump-7""#, Some("pump-7"))]
     {
         let data = format!(r#"{{"channel":"c","event":"e","data":{{}}{member}}}"#);
-        let Ok(Request::Publish(publication)) = parse(&request("publish", &data)) else {
+        let Ok(Request::Publish { publication, .. }) = parse(&request("publish", &data)) else {
             panic!("a publish was sent");
         };
         assert_eq!(publication.key.as_ref().map(MessageKey::as_str), expected);
@@ -173,6 +173,24 @@ fn a_publish_may_have_a_key() {
         (&*long, RequestError::InvalidKey(NameError::TooLong(64))),
     ] {
         let data = format!(r#"{{"channel":"c","event":"e","data":{{}},"key":{key}}}"#);
+        assert_eq!(refused(&request("publish", &data)), error, "{data}");
+    }
+}
+
+#[test]
+fn a_publish_may_have_an_id() {
+    for (member, expected) in [("", None), (r#","id":null"#, None), (r#","id":"m 1""#, Some("m 1"))]
+    {
+        let data = format!(r#"{{"channel":"c","event":"e","data":{{}}{member}}}"#);
+        let Ok(Request::Publish { id, .. }) = parse(&request("publish", &data)) else {
+            panic!("a publish was sent");
+        };
+        assert_eq!(id.as_deref(), expected);
+    }
+    for (id, error) in
+        [("5", RequestError::IdType), (r#""""#, RequestError::InvalidId(NameError::Empty))]
+    {
+        let data = format!(r#"{{"channel":"c","event":"e","data":{{}},"id":{id}}}"#);
         assert_eq!(refused(&request("publish", &data)), error, "{data}");
     }
 }

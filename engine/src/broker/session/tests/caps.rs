@@ -1,6 +1,7 @@
 //! What one client, or all together, may have at most.
 
 use super::*;
+use crate::broker::shard_messages::Accepted;
 use crate::broker::turn_limits::TurnLimits;
 use crate::limits::{DUE_PER_CONNECTION, MIN_BYTE_BURST};
 use crate::types::{ChannelName, RequestId, Seq};
@@ -84,7 +85,13 @@ fn what_other_shards_have_not_answered_is_bounded_in_bytes() {
     assert_eq!(says(0, 990), None);
     assert_eq!(says(1, 11), Some(json!("BUSY")));
     assert_eq!(says(2, 10), None);
-    rig.hub.handle_notice(ShardId(1), Notice::Published { id: RequestId(0), seq: Ok(Seq(1)) });
+    rig.hub.handle_notice(
+        ShardId(1),
+        Notice::Published {
+            id: RequestId(0),
+            result: Ok(Accepted { seq: Seq(1), is_repeat: false }),
+        },
+    );
     assert_eq!(rig.hear()[0]["data"]["status"], "published");
     rig.say(&publish(990));
     rig.key = connect(&mut rig.hub, now, None);
