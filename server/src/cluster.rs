@@ -16,6 +16,8 @@
 //! * `setup`: the streams, made or checked.
 //! * `leadership`: what is known of a stream's leader, and when to go to another server.
 //! * `partition`: one stream, and what passes between it and the engine.
+//! * `shared_stream`, `shared_message`, `shared_reader`: a stream that every node reads whole, for
+//!   what concerns all nodes; `shared_cursor`, which is pure, is how far it was read.
 //! * `health`, `status`: whether publications can be ordered; what is shown of it.
 //! * `delivery_lag`: how long publications took from their stream to the engine.
 //! * `node`, `node_parts`: the thread's loop, and its tasks.
@@ -38,6 +40,10 @@ mod partition;
 mod reads;
 mod server_link;
 mod setup;
+mod shared_cursor;
+mod shared_message;
+mod shared_reader;
+mod shared_stream;
 mod status;
 mod stored_publications;
 mod stream_order;
@@ -60,10 +66,15 @@ use cluster_config::ClusterConfig;
 pub(crate) use delivery_lag::DeliveryLag;
 use jetstream_requests::{Acknowledgement, Requests};
 use names::Names;
+pub(crate) use names::shared_names;
 use node::{Node, Sources};
 use node_parts::Parts;
 use partition::Partition;
 pub(crate) use setup::{RECOMMENDED_VERSION, SetupError, is_at_least};
+pub(crate) use shared_message::{Address, SharedMessage};
+use shared_reader::SharedReader;
+pub(crate) use shared_reader::{Carried, Shared, SharedEvent};
+pub(crate) use shared_stream::{Change, NotShared, SharedStream};
 pub use status::{ClusterStatus, StreamStatus};
 use stream_order::{Command, StreamOrder};
 use stream_view::Kept;
@@ -82,10 +93,30 @@ pub(crate) struct Cluster {
     thread: Option<thread::JoinHandle<()>>,
 }
 
+/// A stream that every node reads, as the server has it.
+#[derive(Debug)]
+pub(crate) struct SharedEnd {
+    pub(crate) stream: Arc<SharedStream>,
+    /// What comes of it, once the engine is served.
+    pub(crate) events: mpsc::Receiver<Shared>,
+}
+
+/// The streams that every node reads.
+#[derive(Debug)]
+pub(crate) struct SharedEnds {
+    /// Clients that are ended, and tokens that count no more.
+    pub(crate) control: SharedEnd,
+    /// What was in it when the node began.
+    pub(crate) before: Vec<SharedMessage>,
+    /// States and status documents.
+    pub(crate) documents: SharedEnd,
+}
+
 /// What is there before the engine is.
 struct Prepared {
     parts: Box<dyn FnOnce(ExternalFeed) -> Parts + Send>,
     sources: Sources,
+    readers: Vec<SharedReader>,
 }
 
 impl Cluster {
@@ -98,7 +129,7 @@ impl Cluster {
         config: ClusterConfig,
         services: Arc<[String]>,
         depth: usize,
-    ) -> Result<Cluster, SetupError> {
+    ) -> Result<(Cluster, SharedEnds), SetupError> {
         let is_needed = config.is_needed_to_be_ready;
         let (prepared, is_prepared) = std::sync::mpsc::sync_channel(1);
         let (feed, has_feed) = oneshot::channel();
@@ -116,14 +147,15 @@ impl Cluster {
             };
             runtime.block_on(async {
                 let names = Names::new(services, depth);
-                let (order, Prepared { parts, sources }) =
+                let (ends, Prepared { parts, sources, readers }) =
                     match prepare(Arc::new(config), names, stopped).await {
-                        Ok((order, status, ready)) => ((order, status), ready),
+                        Ok(ready) => ready,
                         Err(error) => return drop(prepared.send(Err(error))),
                     };
-                drop(prepared.send(Ok(order)));
+                drop(prepared.send(Ok(ends)));
                 // Without an engine there is nothing to serve.
                 let Ok(feed) = has_feed.await else { return };
+                readers.into_iter().for_each(|reader| drop(tokio::spawn(reader.run())));
                 let (node, finds) = Node::new(parts(feed));
                 node.run(sources, finds).await;
             });
@@ -137,9 +169,9 @@ impl Cluster {
             let reason = "has ended before it was there".to_owned();
             SetupError::new("cluster", reason, "See the log.")
         };
-        let (order, status) = is_prepared.recv().map_err(|_| ended())??;
+        let Ends { order, status, shared } = is_prepared.recv().map_err(|_| ended())??;
         let (feed, stop, thread) = (Some(feed), Some(stop), Some(thread));
-        Ok(Cluster { order, status, is_needed, feed, stop, thread })
+        Ok((Cluster { order, status, is_needed, feed, stop, thread }, shared))
     }
 
     /// What gives the engine's channels their order.
@@ -172,19 +204,25 @@ impl Cluster {
     }
 }
 
-type Ready = (Arc<StreamOrder>, Arc<Mutex<ClusterStatus>>, Prepared);
+/// The ends of a node that the server has.
+struct Ends {
+    order: Arc<StreamOrder>,
+    status: Arc<Mutex<ClusterStatus>>,
+    shared: SharedEnds,
+}
 
 /// Connects, subscribes, and makes or checks the streams.
 async fn prepare(
     config: Arc<ClusterConfig>,
     names: Names,
     stop: oneshot::Receiver<()>,
-) -> Result<Ready, SetupError> {
-    let node = format!("{:016x}", random());
+) -> Result<(Ends, Prepared), SetupError> {
+    let node: Arc<str> = format!("{:016x}", random()).into();
+    let status = Arc::<Mutex<ClusterStatus>>::default();
     let servers: Vec<_> = config.servers.iter().map(String::as_str).collect();
     let (client, link) = server_link::connect(&config, &servers, &node).await?;
     let (requests, acknowledgements) = requests(&client).await?;
-    let infos = prepare_streams(&client, &requests, &config).await?;
+    let infos = prepare_streams(|| setup::prepare(&client, &requests, &config)).await?;
     // Before anything is followed: what is stored from now on arrives.
     let live = subscribe(&client, format!("{}.live.>", config.prefix)).await?;
     let advisories = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.*".to_owned();
@@ -192,12 +230,22 @@ async fn prepare(
     let partition = |(place, info): (usize, &stream_view::StreamInfo)| {
         let subjects = Subjects::new(&config.prefix, place);
         let kept = Kept { age: config.age, messages: config.channel_messages };
-        Partition::new(subjects, node.as_str().into(), info.epoch, kept)
+        Partition::new(subjects, (&*node).into(), info.epoch, kept)
     };
     let partitions: Vec<_> = infos.iter().enumerate().map(partition).collect();
     let (to_node, commands) = mpsc::unbounded_channel::<Command>();
     let order = Arc::new(StreamOrder::new(node::epoch(&partitions), to_node));
-    let status = Arc::<Mutex<ClusterStatus>>::default();
+    let shared = |purpose| {
+        let of = (Arc::clone(&requests), Arc::clone(&status));
+        prepare_shared(&client, SharedStream::new(purpose, &config, Arc::clone(&node), of), &order)
+    };
+    let (control, mut reader) = shared(shared_stream::CONTROL).await?;
+    // What is revoked must not count while the node serves.
+    let before = reader.read_before().await?;
+    let (documents, other) = shared(shared_stream::DOCUMENTS).await?;
+    let readers = vec![reader, other];
+    let streams = vec![Arc::clone(&control.stream), Arc::clone(&documents.stream)];
+    let shared = SharedEnds { control, before, documents };
     let sources = Sources { live, elections, commands, acknowledgements, link, stop };
     let (shown, of_node) = (Arc::clone(&status), Arc::clone(&order));
     let parts = Box::new(move |feed| Parts {
@@ -209,8 +257,9 @@ async fn prepare(
         status: shown,
         reads: Arc::new(Semaphore::new(BACKLOG_READS)),
         partitions,
+        shared: streams,
     });
-    Ok((order, status, Prepared { parts, sources }))
+    Ok((Ends { order, status, shared }, Prepared { parts, sources, readers }))
 }
 
 /// Requests by a connection, and the acknowledgements of what they store.
@@ -224,16 +273,29 @@ async fn requests(
     Ok((requests, acknowledgements))
 }
 
-/// Makes or checks the streams, as soon as JetStream has a leader: all servers may have been
-/// started together.
-async fn prepare_streams(
+/// Makes or checks a stream that all nodes read.
+async fn prepare_shared(
     client: &Client,
-    requests: &Arc<Requests>,
-    config: &ClusterConfig,
-) -> Result<Vec<stream_view::StreamInfo>, SetupError> {
+    stream: SharedStream,
+    order: &Arc<StreamOrder>,
+) -> Result<(SharedEnd, SharedReader), SetupError> {
+    let stream = Arc::new(stream);
+    prepare_streams(|| stream.prepare()).await?;
+    let (to, events) = mpsc::channel(1);
+    let live = subscribe(client, stream.told()).await?;
+    let mut reader = SharedReader::new(Arc::clone(&stream), live, Arc::clone(order), to);
+    reader.begin().await?;
+    Ok((SharedEnd { stream, events }, reader))
+}
+
+/// Makes or checks streams, as soon as JetStream has a leader: all servers may have been started
+/// together.
+async fn prepare_streams<T, F: Future<Output = Result<T, SetupError>>>(
+    mut prepare: impl FnMut() -> F,
+) -> Result<T, SetupError> {
     let end = Instant::now() + CONNECT_PATIENCE;
     loop {
-        match setup::prepare(client, requests, config).await {
+        match prepare().await {
             Err(error) if error.may_pass && Instant::now() < end => sleep(LEADER_PROBE / 4).await,
             result => return result,
         }

@@ -1,10 +1,12 @@
 //! The HTTP ports: publishing and channel lists, health, readiness, metrics.
 
 mod api_key_guard;
+mod carried_out;
 mod channel_state;
 mod channel_status;
 mod channels;
 mod client_module;
+mod command_body;
 mod connections;
 mod content_encoding;
 mod control;
@@ -12,13 +14,16 @@ mod csrf;
 mod dashboard_page;
 mod debug;
 mod disconnect;
+mod document_bodies;
 mod drain;
 mod error;
 mod general_connection;
 mod history;
 mod idempotency;
+mod kept_documents;
 mod media_type;
 mod openapi;
+mod other_nodes;
 mod places;
 mod plain_request;
 mod publish;
@@ -29,11 +34,13 @@ mod published;
 mod request_body;
 mod request_target;
 mod response_buffer;
+mod revocation_body;
 mod revoke_tokens;
 mod scrape;
 mod selected_service;
 mod serve;
 mod services;
+mod shared_documents;
 mod time_limit;
 mod tracked_body;
 
@@ -51,8 +58,12 @@ use uringcast_engine::ServiceId;
 
 use crate::auth::ApiKeys;
 use api_key_guard::ApiKeyGuard;
+pub(crate) use carried_out::carry_out;
 pub use control::Control;
 use error::ApiError;
+pub(crate) use kept_documents::keep_documents;
+pub use other_nodes::OtherNodes;
+pub(crate) use other_nodes::revoke_before;
 pub use publish_endpoint::PublishEndpoint;
 pub use serve::Port;
 #[cfg(any(test, fuzzing))]

@@ -133,7 +133,7 @@ async fn serve_on(
     config.engine.probe = Some(key);
     let services = config.engine.services.clone();
     let access_log_thread = start_access_log(&settings, &mut config.engine)?;
-    let mut cluster = cluster_node::join(&settings, &mut config)?;
+    let (mut cluster, others) = cluster_node::join(&settings, &mut config, &verifiers)?.unzip();
     let (engine, prepared) = start_engine(config.engine, before)?;
     cluster.iter_mut().for_each(|cluster| cluster.serve(engine.external_feed()));
     let services = bound(services, &engine);
@@ -165,8 +165,8 @@ async fn serve_on(
     let in_force = Arc::clone(&running);
     let control = control.with_settings(Arc::clone(&running));
     let control = succession::prepare(control, &settings, &reloaders);
-    let control = control.with_cluster(cluster.as_ref().and_then(Cluster::needed));
-    let control = Arc::new(control.with_revocations(Arc::clone(verifiers.revocations())));
+    let control = control.with_revocations(Arc::clone(verifiers.revocations()));
+    let control = cluster_node::attach(control, cluster.as_ref(), others);
 
     let started = (Arc::clone(&settings), files);
     let reloader = ConfigReloader::new(source, started, running, parts, reload_status);

@@ -12,7 +12,7 @@ use uringcast_engine::limits::SERVICE_SHARE;
 use uringcast_engine::{AuthError, RevokedTokens, ServiceId, TokenFault, Verdict};
 
 use super::token::Verified;
-use crate::limits::{MAX_JWT_LEEWAY, MAX_REVOCATIONS, MAX_REVOCATIONS_FILE};
+use crate::limits::{MAX_JWT_LEEWAY, MAX_REVOCATIONS, MAX_REVOCATIONS_FILE, SERVER_CLOCKS};
 use crate::read_files::{check_writable, open_regular, problem};
 use crate::settings::Problem;
 
@@ -39,6 +39,28 @@ pub struct Revocation {
     pub until: i64,
 }
 
+impl Revocation {
+    /// Whether another one of the same tokens adds nothing to this one. What it lasts longer by may
+    /// be the difference of two servers' clocks.
+    pub fn covers(&self, other: &Revocation) -> bool {
+        let is_later = match (self.issued_before, other.issued_before) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(other)) => own >= other,
+        };
+        is_later && self.until + SERVER_CLOCKS.as_secs().cast_signed() >= other.until
+    }
+
+    /// This one and another one of the same tokens together.
+    #[must_use]
+    pub fn and(&self, other: &Revocation) -> Revocation {
+        let mut rule = Rule { issued_before: self.issued_before, until: self.until };
+        rule.widen(Rule { issued_before: other.issued_before, until: other.until });
+        let Rule { issued_before, until } = rule;
+        Revocation { subject: self.subject.clone(), issued_before, until }
+    }
+}
+
 /// Why a revocation is not kept.
 #[derive(Debug, thiserror::Error)]
 pub enum RevokeError {
@@ -63,10 +85,19 @@ struct Line {
 }
 
 /// When what was revoked was issued, and until when that is remembered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Rule {
     issued_before: Option<i64>,
     until: i64,
+}
+
+impl Rule {
+    /// What was revoked before stays revoked.
+    fn widen(&mut self, by: Rule) {
+        let both = self.issued_before.zip(by.issued_before);
+        self.issued_before = both.map(|(one, other)| one.max(other));
+        self.until = self.until.max(by.until);
+    }
 }
 
 type Rules = HashMap<(usize, Subject), Rule>;
@@ -157,7 +188,36 @@ impl Revocations {
         rules.len() < share || rules.len() < MAX_REVOCATIONS && own() < share
     }
 
-    fn insert(&self, service: ServiceId, new: &Revocation) -> Result<(), RevokeError> {
+    /// Adds those that other nodes have. Returns whether any of them is new here.
+    ///
+    /// # Errors
+    /// [`RevokeError`]; those before the first that finds no room are in force.
+    pub fn learn(
+        &self,
+        all: impl IntoIterator<Item = (ServiceId, Revocation)>,
+    ) -> Result<bool, RevokeError> {
+        let file = self.file.lock();
+        let mut is_new = false;
+        for (service, revocation) in all {
+            is_new |= self.insert(service, &revocation)?;
+        }
+        file.as_ref().filter(|_| is_new).map(|path| self.save(path)).transpose()?;
+        Ok(is_new)
+    }
+
+    /// Those that are in force.
+    pub fn in_force(&self) -> Vec<(ServiceId, Revocation)> {
+        let now = now();
+        let rules = self.rules.read();
+        let shown = |((place, subject), rule): (&(usize, Subject), &Rule)| {
+            let (subject, Rule { issued_before, until }) = (subject.clone(), *rule);
+            (ServiceId(*place as u8), Revocation { subject, issued_before, until })
+        };
+        rules.iter().filter(|(_, rule)| rule.until > now).map(shown).collect()
+    }
+
+    /// Returns whether it is new.
+    fn insert(&self, service: ServiceId, new: &Revocation) -> Result<bool, RevokeError> {
         let mut rules = self.rules.write();
         let key = (service.index(), new.subject.clone());
         if !self.has_room(&rules, service) && !rules.contains_key(&key) {
@@ -168,12 +228,13 @@ impl Revocations {
             }
         }
         let fresh = Rule { issued_before: new.issued_before, until: new.until };
-        let rule = rules.entry(key).or_insert(fresh);
-        // What was revoked before stays revoked.
-        let both = rule.issued_before.zip(new.issued_before);
-        rule.issued_before = both.map(|(old, new)| old.max(new));
-        rule.until = rule.until.max(new.until);
-        Ok(())
+        let Some(rule) = rules.get_mut(&key) else {
+            rules.insert(key, fresh);
+            return Ok(true);
+        };
+        let before = *rule;
+        rule.widen(fresh);
+        Ok(*rule != before)
     }
 
     /// Those that are in force, a line for each.
@@ -201,10 +262,7 @@ impl Revocations {
         let before = parse(text, &self.services)?;
         let mut rules = self.rules.write();
         for (key, rule) in before {
-            let known = rules.entry(key).or_insert(rule);
-            let both = known.issued_before.zip(rule.issued_before);
-            known.issued_before = both.map(|(one, other)| one.max(other));
-            known.until = known.until.max(rule.until);
+            rules.entry(key).or_insert(rule).widen(rule);
         }
         Ok(())
     }

@@ -35,6 +35,9 @@ pub(crate) enum RequestError {
     Refused(u64, String),
 }
 
+/// The status of a read that finds nothing.
+pub(crate) const NO_MESSAGES: u16 = 404;
+
 /// The acknowledgement of an attempt to store something: of which stream, and the answer.
 pub(crate) type Acknowledgement = (usize, AttemptId, Message);
 
@@ -178,6 +181,22 @@ impl Requests {
                 Err(RequestError::Late) if patience < QUESTION_PATIENCE => patience *= 2,
                 ended => return ended,
             }
+        }
+    }
+
+    /// Reads one message at any replica; `None` where it has none.
+    pub(crate) async fn read_one(
+        &self,
+        subject: &str,
+        request: &Value,
+    ) -> Result<Option<Message>, RequestError> {
+        let data = Bytes::from(request.to_string());
+        let mut answers =
+            self.ask(subject, (HeaderMap::new(), data), |_| true, READ_PATIENCE).await?;
+        match answers.pop() {
+            Some(answer) if status(&answer).is_none() => Ok(Some(answer)),
+            Some(answer) if status(&answer) == Some(NO_MESSAGES) => Ok(None),
+            _ => Err(RequestError::Late),
         }
     }
 }

@@ -11,6 +11,12 @@ use super::{stored_publications, subjects};
 /// The service of nodes that have only one, whatever its name.
 const ONLY: &str = "_";
 
+/// What the services of a node are called between nodes. Operators name a server that has a single
+/// service as they name its machine.
+pub(crate) fn shared_names(services: Arc<[String]>) -> Arc<[String]> {
+    if services.len() == 1 { Arc::new([ONLY.to_owned()]) } else { services }
+}
+
 /// The services of this node, by name: nodes may have them in another order.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
@@ -21,8 +27,7 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new(services: Arc<[String]>, depth: usize) -> Names {
-        // Operators name a server that has a single service as they name its machine.
-        let services = if services.len() == 1 { Arc::new([ONLY.to_owned()]) } else { services };
+        let services = shared_names(services);
         Names { services, depth }
     }
 

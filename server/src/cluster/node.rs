@@ -16,7 +16,7 @@ use super::node_parts::{Found, Parts};
 use super::outbox::Outcome;
 use super::partition::Partition;
 use super::server_link::LinkEvent;
-use super::status::ClusterStatus;
+use super::status::{ClusterStatus, SharedCounts};
 use super::stream_order::Command;
 use super::stream_view::Event;
 use super::{reads, subjects};
@@ -141,7 +141,9 @@ impl Node {
         }
         if now >= self.shown + STATUS_INTERVAL {
             self.shown = now;
-            let status = ClusterStatus::of(&self.health, &self.parts.partitions);
+            let shared = self.parts.shared.iter().map(|stream| *stream.counts.lock());
+            let shared = shared.fold(SharedCounts::default(), SharedCounts::plus);
+            let status = ClusterStatus::of(&self.health, &self.parts.partitions, shared);
             *self.parts.status.lock() = status;
         }
     }
@@ -177,6 +179,7 @@ impl Node {
         self.deliveries.clear();
         self.parts.partitions.iter_mut().for_each(Partition::forget_all);
         self.parts.order.set_epoch(self.epoch);
+        self.parts.shared.iter().for_each(|stream| stream.wake.notify_one());
         self.parts.feed.begin_epoch(self.epoch);
     }
 
@@ -274,6 +277,7 @@ impl Node {
             // Other servers learn of the subscriptions a moment later.
             partition.view.handle_election(now);
         }
+        self.parts.shared.iter().for_each(|stream| stream.wake.notify_one());
     }
 
     /// A stream has another leader: the advisory names the stream.
@@ -283,6 +287,7 @@ impl Node {
         let partitions = self.parts.partitions.iter_mut();
         let of_stream = partitions.filter(|one| advisory["stream"] == *one.subjects.stream);
         of_stream.for_each(|one| one.view.handle_election(now));
+        self.parts.shared.iter().for_each(|stream| stream.wake.notify_one());
     }
 }
 

@@ -15,6 +15,7 @@ use super::names::Names;
 use super::older_messages::Backlog;
 use super::outbox::Attempt;
 use super::partition::{Partition, ReadJob, Reading};
+use super::shared_stream::SharedStream;
 use super::status::ClusterStatus;
 use super::stream_order::StreamOrder;
 use super::stream_view::{Answer, Question, QuestionId, StreamInfo};
@@ -42,6 +43,7 @@ pub(super) struct Parts {
     /// Reads of older messages that may begin.
     pub(super) reads: Arc<Semaphore>,
     pub(super) partitions: Vec<Partition>,
+    pub(super) shared: Vec<Arc<SharedStream>>,
 }
 
 fn leadership(info: &Result<StreamInfo, Leadership>) -> Leadership {

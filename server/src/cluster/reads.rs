@@ -7,14 +7,12 @@ use async_nats::HeaderMap;
 use serde_json::json;
 
 use super::chain::Message;
-use super::jetstream_requests::{RequestError, Requests, status};
+use super::jetstream_requests::{NO_MESSAGES, RequestError, Requests, status};
 use super::subjects::Subjects;
 use crate::limits::{NEWEST_CHANNELS, QUESTION_RETRY, READ_BYTES, READ_MESSAGES, READ_TRIES};
 
 /// The end of a batch.
 const END: u16 = 204;
-/// Nothing was found, or the replica has nothing yet.
-const NOTHING: u16 = 404;
 
 /// Where each of some channels stands at one replica.
 #[derive(Debug)]
@@ -42,8 +40,9 @@ pub(crate) fn message(of: &async_nats::Message) -> Option<Message> {
     })
 }
 
-fn direct(subjects: &Subjects) -> String {
-    format!("$JS.API.DIRECT.GET.{}", subjects.stream)
+/// The subject of reads of a stream.
+pub(super) fn direct(stream: &str) -> String {
+    format!("$JS.API.DIRECT.GET.{stream}")
 }
 
 /// Messages of a channel from a position on, in order, as one replica has them.
@@ -53,16 +52,28 @@ pub(crate) async fn messages(
     channel: &str,
     from: u64,
 ) -> Result<Vec<Message>, RequestError> {
+    let page = page(requests, &subjects.stream, &subjects.stored(channel), from).await?;
+    Ok(page.iter().filter_map(message).collect())
+}
+
+/// Messages of a stream from a position on, in order, as one replica has them: those of the
+/// subjects that a filter names.
+pub(super) async fn page(
+    requests: &Requests,
+    stream: &str,
+    filter: &str,
+    from: u64,
+) -> Result<Vec<async_nats::Message>, RequestError> {
     let request = json!({
         "batch": READ_MESSAGES,
         "max_bytes": READ_BYTES,
         "seq": from.max(1),
-        "next_by_subj": subjects.stored(channel),
+        "next_by_subj": filter,
     });
-    let mut answers = requests.read(&direct(subjects), &request).await?;
+    let mut answers = requests.read(&direct(stream), &request).await?;
     let end = answers.pop().and_then(|last| status(&last));
     match end {
-        Some(END | NOTHING) => Ok(answers.iter().filter_map(message).collect()),
+        Some(END | NO_MESSAGES) => Ok(answers),
         _ => Err(RequestError::Late),
     }
 }
@@ -78,7 +89,7 @@ pub(crate) async fn newest(
     let stored = channels.iter().map(|channel| subjects.stored(channel));
     let wanted: Vec<_> = stored.chain([subjects.sentinel.clone()]).collect();
     let request = json!({ "multi_last": wanted });
-    let mut answers = requests.read(&direct(subjects), &request).await?;
+    let mut answers = requests.read(&direct(&subjects.stream), &request).await?;
     let end = answers.pop().filter(|last| status(last) == Some(END));
     let headers = end.and_then(|end| end.headers);
     let up_to = headers.and_then(|headers| number(&headers, "Nats-UpTo-Sequence"));

@@ -16,7 +16,7 @@ use crate::limits::{DUPLICATE_WINDOW, FOLLOWER_SILENCE, LEAST_PAYLOAD};
 /// JetStream's error numbers.
 pub(super) const STREAM_NOT_FOUND: u64 = 10_059;
 const STREAM_NAME_IN_USE: u64 = 10_058;
-const NO_MESSAGE_FOUND: u64 = 10_037;
+pub(super) const NO_MESSAGE_FOUND: u64 = 10_037;
 const NOT_ENABLED_FOR_ACCOUNT: u64 = 10_039;
 const NOT_ENABLED: u64 = 10_076;
 const NO_SUITABLE_PEERS: u64 = 10_005;
@@ -162,7 +162,7 @@ pub(crate) async fn prepare(
     let mut all = Vec::new();
     for partition in 0..config.partitions {
         let subjects = Subjects::new(&config.prefix, partition);
-        let answer = ensure(requests, config, &subjects).await?;
+        let answer = ensure_partition(requests, config, &subjects).await?;
         check(&answer["config"], config, &subjects)?;
         keep_sentinel(requests, &subjects).await?;
         all.push(info_of(&answer));
@@ -170,37 +170,47 @@ pub(crate) async fn prepare(
     Ok(all)
 }
 
-/// The stream, made if it is missing.
-async fn ensure(
+/// What the leader says of a stream, which is made if it is missing, in a life of its own.
+pub(super) async fn ensure(
+    requests: &Requests,
+    stream: &str,
+    wanted: impl FnOnce() -> Value,
+) -> Result<Value, RequestError> {
+    let ask = || async { requests.api(&format!("$JS.API.STREAM.INFO.{stream}"), &json!({})).await };
+    let known = ask().await;
+    if !matches!(known, Err(RequestError::Refused(STREAM_NOT_FOUND, _))) {
+        return known;
+    }
+    let mut wanted = wanted();
+    wanted["metadata"][LIFE] = format!("{:016x}", super::random()).into();
+    match requests.api(&format!("$JS.API.STREAM.CREATE.{stream}"), &wanted).await {
+        // Another node was faster.
+        Err(RequestError::Refused(STREAM_NAME_IN_USE, _)) => ask().await,
+        made => made,
+    }
+}
+
+/// The stream of a partition, made if it is missing.
+async fn ensure_partition(
     requests: &Requests,
     config: &ClusterConfig,
     subjects: &Subjects,
 ) -> Result<Value, SetupError> {
-    let stream = &subjects.stream;
-    let ask = || async { requests.api(&format!("$JS.API.STREAM.INFO.{stream}"), &json!({})).await };
-    let known = ask().await;
-    if !matches!(known, Err(RequestError::Refused(STREAM_NOT_FOUND, _))) {
-        return Ok(known?);
-    }
-    let mut wanted = wanted(config, subjects);
-    let life = format!("{:016x}", super::random());
-    wanted["metadata"] = json!({ PARTITIONS: config.partitions.to_string(), LIFE: life });
-    match requests.api(&format!("$JS.API.STREAM.CREATE.{stream}"), &wanted).await {
-        // Another node was faster.
-        Err(RequestError::Refused(STREAM_NAME_IN_USE, _)) => Ok(ask().await?),
-        made => Ok(made?),
-    }
+    let wanted = || {
+        let mut wanted = wanted(config, subjects);
+        wanted["metadata"] = json!({ PARTITIONS: config.partitions.to_string() });
+        wanted
+    };
+    Ok(ensure(requests, &subjects.stream, wanted).await?)
 }
 
-/// Compares a stream with the settings.
-pub(super) fn check(
-    is: &Value,
-    config: &ClusterConfig,
-    subjects: &Subjects,
+/// Compares a stream with what it is to be; `compared` are its settings and those of a node.
+pub(super) fn compare(
+    stream: &str,
+    (is, wanted): (&Value, &Value),
+    compared: &[(&str, &'static str)],
 ) -> Result<(), SetupError> {
-    let wanted = wanted(config, subjects);
-    let stream = &subjects.stream;
-    for (name, setting) in COMPARED {
+    for (name, setting) in compared {
         // The server leaves out what is off.
         let has = is.get(name).unwrap_or(&Value::Null);
         if !is_same(has, &wanted[name]) {
@@ -213,6 +223,17 @@ pub(super) fn check(
             return Err(SetupError::new(setting, reason, remedy));
         }
     }
+    Ok(())
+}
+
+/// Compares the stream of a partition with the settings.
+pub(super) fn check(
+    is: &Value,
+    config: &ClusterConfig,
+    subjects: &Subjects,
+) -> Result<(), SetupError> {
+    let stream = &subjects.stream;
+    compare(stream, (is, &wanted(config, subjects)), COMPARED)?;
     let partitions = is["metadata"][PARTITIONS].as_str().unwrap_or("none");
     if partitions != config.partitions.to_string() {
         let reason = format!("does not fit stream {stream}, which is one of {partitions}");
@@ -249,8 +270,8 @@ fn epoch_of(life: &str) -> u64 {
     fnv1a(life.bytes())
 }
 
-/// What the leader says of a stream.
-fn info_of(answer: &Value) -> StreamInfo {
+/// What the leader's answer says of a stream.
+pub(super) fn info_of(answer: &Value) -> StreamInfo {
     let life = answer["config"]["metadata"][LIFE].as_str().unwrap_or_default();
     let created = answer["created"].as_str().unwrap_or_default();
     let state = &answer["state"];
@@ -269,7 +290,8 @@ pub(super) async fn info(
     config: &ClusterConfig,
     subjects: &Subjects,
 ) -> Result<StreamInfo, Leadership> {
-    let answer = ensure(requests, config, subjects).await.map_err(|error| error.leadership())?;
+    let answer =
+        ensure_partition(requests, config, subjects).await.map_err(|error| error.leadership())?;
     if !has_majority(&answer["cluster"]) {
         return Err(Leadership::CutOff);
     }
@@ -314,7 +336,7 @@ pub(crate) async fn next_life(
     subjects: &Subjects,
     known: u64,
 ) -> Result<StreamInfo, SetupError> {
-    let answer = ensure(requests, config, subjects).await?;
+    let answer = ensure_partition(requests, config, subjects).await?;
     if info_of(&answer).epoch != known {
         return Ok(info_of(&answer));
     }

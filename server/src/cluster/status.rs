@@ -18,6 +18,29 @@ pub struct ClusterStatus {
     pub reconnects: u64,
     /// Times that messages came faster than they were taken.
     pub overruns: u64,
+    pub(crate) shared: SharedCounts,
+}
+
+/// What was counted of the streams that all nodes read, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SharedCounts {
+    /// Messages that other nodes have stored.
+    pub(crate) messages: u64,
+    /// Messages that no node would have stored.
+    pub(crate) bad: u64,
+    /// Messages that this node had no room for.
+    pub(crate) refused: u64,
+}
+
+impl SharedCounts {
+    /// Both together.
+    pub(super) fn plus(self, other: SharedCounts) -> SharedCounts {
+        SharedCounts {
+            messages: self.messages + other.messages,
+            bad: self.bad + other.bad,
+            refused: self.refused + other.refused,
+        }
+    }
 }
 
 /// One stream as it was a moment ago.
@@ -60,13 +83,20 @@ impl ClusterStatus {
             ("delivery", sum(|stream| stream.delivered)),
             ("foreign_message", sum(|stream| stream.foreign)),
             ("unknown_outcome", sum(|stream| stream.unknown_outcomes)),
+            ("shared_message", self.shared.messages),
+            ("bad_shared_message", self.shared.bad),
+            ("refused_shared_message", self.shared.refused),
             ("reconnect", self.reconnects),
             ("overrun", self.overruns),
         ];
         all.into_iter()
     }
 
-    pub(super) fn of(health: &Health, partitions: &[Partition]) -> ClusterStatus {
+    pub(super) fn of(
+        health: &Health,
+        partitions: &[Partition],
+        shared: SharedCounts,
+    ) -> ClusterStatus {
         let stream = |one: &Partition| StreamStatus {
             name: one.subjects.stream.clone(),
             channels: one.view.channels(),
@@ -86,6 +116,7 @@ impl ClusterStatus {
             streams: partitions.iter().map(stream).collect(),
             reconnects: health.reconnects,
             overruns: health.overruns,
+            shared,
         }
     }
 }

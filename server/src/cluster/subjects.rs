@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// What stands in a subject as it is. A dot would part it, `*` and `>` are patterns, and a space
 /// ends it.
@@ -24,6 +24,13 @@ pub(crate) fn tokens(service: &str, channel: &str) -> String {
 /// A text as it may stand in a token, or in a header.
 pub(crate) fn escape(text: &str) -> impl fmt::Display + '_ {
     utf8_percent_encode(text, ESCAPED)
+}
+
+/// The text of a token; `None` where [`escape`] would not have written it.
+pub(crate) fn unescape(token: &str) -> Option<String> {
+    let text = percent_decode_str(token).decode_utf8().ok()?.into_owned();
+    let is_own = escape(&text).to_string() == token;
+    is_own.then_some(text)
 }
 
 /// The subjects of one stream: those of messages, and those by which they reach the nodes.

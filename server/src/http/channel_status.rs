@@ -3,25 +3,20 @@
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use uringcast_engine::limits::MAX_STATUS_DOCUMENT;
-use uringcast_engine::{JsonObject, PublishError};
+use bytes::Bytes;
+use tokio::time::sleep;
+use uringcast_engine::limits::{BUSY_PAUSE, MAX_STATUS_DOCUMENT};
+use uringcast_engine::{ChannelName, PublishError};
 
+use super::document_bodies;
 use super::error::ApiError;
 use super::selected_service::SelectedService;
+use super::shared_documents::{self, Kind};
+use crate::limits::DOCUMENT_TRIES;
 use crate::read_files::without_mark;
 
 /// The body of a document may begin with a byte-order mark.
 const MAX_DOCUMENT_BODY: usize = MAX_STATUS_DOCUMENT + 3;
-
-/// What a document must have.
-#[derive(Deserialize)]
-#[serde(expecting = "an object")]
-struct Status {
-    #[serde(rename = "status")]
-    _status: IgnoredAny,
-}
 
 pub(super) async fn put(
     selected: SelectedService,
@@ -29,10 +24,28 @@ pub(super) async fn put(
 ) -> Result<StatusCode, ApiError> {
     let channel = selected.channel()?;
     let body = selected.body_share().read(request.into_body(), MAX_DOCUMENT_BODY).await?;
-    let document = document(without_mark(&body.bytes), selected.max_data().depth)?;
+    let text = without_mark(&body.bytes);
+    let document = document_bodies::status(text, selected.max_data().depth)?;
+    if let Some(others) = &selected.control.others {
+        let of = (others.name(selected.id), &channel);
+        others.documents.put_status(of, Bytes::copy_from_slice(text)).await?;
+        return arrive(&selected, &channel).await;
+    }
     let engine = selected.control.engine().await?;
     engine.set_status(channel, Some(document)).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Waits until a document that is stored for all nodes is at this one.
+async fn arrive(selected: &SelectedService, channel: &ChannelName) -> Result<StatusCode, ApiError> {
+    for _ in 0..DOCUMENT_TRIES {
+        let here = selected.control.engine().await?.status(channel.clone()).await;
+        if here.is_ok_and(|here| here.is_some()) {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+        sleep(BUSY_PAUSE).await;
+    }
+    Err(shared_documents::not_here())
 }
 
 pub(super) async fn get(selected: SelectedService) -> Result<Response, ApiError> {
@@ -45,23 +58,16 @@ pub(super) async fn get(selected: SelectedService) -> Result<Response, ApiError>
 
 pub(super) async fn delete(selected: SelectedService) -> Result<StatusCode, ApiError> {
     let channel = selected.channel()?;
+    if let Some(others) = &selected.control.others {
+        let of = (others.name(selected.id), &channel);
+        others.documents.delete(Kind::Status, of, none).await?;
+        return Ok(StatusCode::NO_CONTENT);
+    }
     let engine = selected.control.engine().await?;
     match engine.set_status(channel, None).await.map_err(refused)? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(none()),
     }
-}
-
-fn document(body: &[u8], max_depth: usize) -> Result<JsonObject, ApiError> {
-    if body.len() > MAX_STATUS_DOCUMENT {
-        let text = format!("the document has more than {MAX_STATUS_DOCUMENT} bytes");
-        return Err(ApiError::too_large(text));
-    }
-    let document = JsonObject::parse_within(body, max_depth)
-        .map_err(|error| ApiError::invalid(format_args!("the document {error}")))?;
-    let status: Result<Status, _> = serde_json::from_str(document.as_str());
-    status.map_err(|error| ApiError::json(&"the document: ", &error))?;
-    Ok(document)
 }
 
 fn none() -> ApiError {

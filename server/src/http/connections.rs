@@ -15,8 +15,9 @@ use uringcast_engine::{
     TlsMode,
 };
 
+use super::command_body::parse_channel;
 use super::error::ApiError;
-use super::selected_service::{SelectedService, parse_channel};
+use super::selected_service::SelectedService;
 
 /// Which connections, and which page of them.
 #[derive(Deserialize)]

@@ -15,6 +15,7 @@ use uringcast_engine::{
 
 use super::error::ApiError;
 use super::idempotency::IdempotencyTable;
+use super::other_nodes::OtherNodes;
 use super::publish_queue::PublishQueue;
 use super::request_body::BodyBudget;
 use crate::auth::revocations::Revocations;
@@ -56,6 +57,8 @@ pub struct Control {
     settings: Option<Arc<parking_lot::RwLock<Arc<Settings>>>>,
     /// The cluster without which the server is not ready.
     cluster: Option<Arc<parking_lot::Mutex<ClusterStatus>>>,
+    /// `None` without a cluster.
+    pub(super) others: Option<Arc<OtherNodes>>,
     /// Clients are told to reconnect, and new ones refused.
     is_ending: AtomicBool,
     pub(super) gate: EngineGate,
@@ -110,6 +113,7 @@ impl Control {
             tickets: Vec::new(),
             settings: None,
             cluster: None,
+            others: None,
             is_ending: AtomicBool::new(false),
             gate,
             passing: Passing::default(),
@@ -145,6 +149,12 @@ impl Control {
     pub fn with_passing(self, is_possible: bool) -> Control {
         let passing = if is_possible { Passing::possible() } else { Passing::default() };
         Control { passing, ..self }
+    }
+
+    /// The same, that tells these nodes what concerns their clients too.
+    #[must_use]
+    pub fn with_others(self, others: Option<Arc<OtherNodes>>) -> Control {
+        Control { others, ..self }
     }
 
     /// The time over which clients are told to reconnect, unless a request says another one.
@@ -244,17 +254,22 @@ impl Control {
     /// Closes the connections of a service whose clients have shown one of these certificates.
     pub async fn close_revoked(&self, service: ServiceId, revoked: Arc<RevokedCertificates>) {
         let (target, action) = (Target::Certificates(revoked), ClientAction::Disconnect);
-        let command = ClientCommand { service, target, action };
+        self.carry_out(ClientCommand { service, target, action }).await;
+    }
+
+    /// Carries a command out as soon as there is room for it, and returns how many clients it
+    /// concerned; `None` when the engine is draining, and with it all of them.
+    pub(super) async fn carry_out(&self, command: ClientCommand) -> Option<u64> {
         loop {
             // Not held between two tries: a drain waits for the guard.
             let sent = match &*self.engine.read().await {
                 Some(engine) => engine.disconnect(command.clone()).await,
-                None => return,
+                None => return None,
             };
-            if sent.is_ok() {
-                return;
+            if let Ok(count) = sent {
+                return Some(count);
             }
-            // A full mailbox has room soon; the certificate is revoked until then as well.
+            // A full mailbox has room soon.
             tokio::time::sleep(BUSY_PAUSE).await;
         }
     }

@@ -2,68 +2,43 @@
 
 use axum::Json;
 use axum::extract::Request;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use uringcast_engine::{ChannelName, ClientAction, ClientCommand, Target};
 
+use super::command_body::{CommandBody, Kind, parse};
 use super::error::ApiError;
-use super::present;
-use super::selected_service::{SelectedService, parse_channel};
+use super::other_nodes::Others;
+use super::selected_service::SelectedService;
 use crate::log::AUDIT;
-
-/// The body of a command: the target is a connection, a user or a channel.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
-struct CommandBody {
-    #[serde(default, deserialize_with = "present")]
-    connection: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    user: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    channel: Option<String>,
-}
 
 pub(super) async fn disconnect(
     selected: SelectedService,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    let target = match parse(&selected, request).await? {
-        (Some(target), None) => target,
-        (None, Some(channel)) => Target::Channel(channel),
-        _ => return Err(ApiError::bad_request("name one of connection, user and channel")),
-    };
-    let count = send(&selected, target, ClientAction::Disconnect).await?;
-    Ok(Json(json!({ "disconnected": count })))
+    command(&selected, request, Kind::Disconnect).await
 }
 
 pub(super) async fn unsubscribe(
     selected: SelectedService,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    let (target, channel) = parse(&selected, request).await?;
-    let Some(target) = target.or_else(|| channel.clone().map(Target::Channel)) else {
-        return Err(ApiError::bad_request("name a connection, a user or a channel"));
-    };
-    let count = send(&selected, target, ClientAction::Unsubscribe(channel)).await?;
-    Ok(Json(json!({ "unsubscribed": count })))
+    command(&selected, request, Kind::Unsubscribe).await
 }
 
-/// The connection or user that the body names, and the channel.
-async fn parse(
+async fn command(
     selected: &SelectedService,
     request: Request,
-) -> Result<(Option<Target>, Option<ChannelName>), ApiError> {
+    kind: Kind,
+) -> Result<Json<Value>, ApiError> {
     selected.all_channels()?;
     let body: CommandBody = selected.json(request).await?;
-    let channel = body.channel.as_deref().map(parse_channel).transpose()?;
-    let target = match (body.connection, body.user) {
-        (Some(_), Some(_)) => {
-            return Err(ApiError::bad_request("name a connection or a user, not both"));
-        }
-        (Some(id), None) => Some(Target::Connection(id)),
-        (None, user) => user.map(Target::User),
+    let (target, action) = parse(kind, &body)?;
+    let count = send(selected, target, action).await;
+    let others = match &selected.control.others {
+        Some(others) => others.tell(kind.name(), selected.id, &body).await,
+        None => Others::None,
     };
-    Ok((target, channel))
+    others.answer((kind.counted(), count?.into()), json!({}))
 }
 
 pub(super) async fn send(
@@ -74,18 +49,22 @@ pub(super) async fn send(
     let engine = selected.control.engine().await?;
     let command = ClientCommand { service: selected.id, target, action };
     let sent = engine.disconnect(command.clone()).await;
-    audit(selected, &command, sent.ok());
+    let service = selected.control.name(selected.id);
+    audit((selected.caller.logged_name(), service), &command, sent.ok());
     sent.map_err(|_| {
         let text = "The engine has no room for the command now; some may be gone already.";
         ApiError::saturated(text)
     })
 }
 
-/// Writes the audit line of a command: caller, target, and how many connections it concerned.
-/// Without a number the engine was busy, and may have carried out a part of it.
-fn audit(selected: &SelectedService, command: &ClientCommand, count: Option<u64>) {
-    let key = selected.caller.logged_name();
-    let service = selected.control.name(selected.id);
+/// Writes the audit line of a command: the caller's key, which another node's has not, the service,
+/// the target, and how many connections it concerned. Without a number the engine was busy, and may
+/// have carried out a part of it.
+pub(super) fn audit(
+    (key, service): (Option<&str>, &str),
+    command: &ClientCommand,
+    count: Option<u64>,
+) {
     let (mut connection, mut user, mut channel) = (None, None, None);
     let (mut address, mut share) = (None, None);
     match &command.target {

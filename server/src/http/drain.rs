@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use uringcast_engine::limits::MAX_DRAIN_SPREAD;
 use uringcast_engine::{ClientAction, DrainReason, Target};
 
+use super::command_body::parse_channel;
 use super::connections::BUSY;
 use super::disconnect::send;
 use super::error::ApiError;
 use super::present;
-use super::selected_service::{SelectedService, parse_channel};
+use super::selected_service::SelectedService;
 
 /// Whom a drain means, one of five ways, and how many seconds it takes.
 #[derive(Deserialize)]

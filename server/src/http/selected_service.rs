@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use uringcast_engine::{ChannelName, ServiceId};
 
 use super::api_key_guard::Caller;
+use super::command_body::parse_channel;
 use super::control::Control;
 use super::error::ApiError;
 use super::idempotency::Owner;
@@ -132,10 +133,6 @@ impl SelectedService {
         self.may_publish(once(&channel))?;
         Ok(channel.at(self.id))
     }
-}
-
-pub(super) fn parse_channel(name: &str) -> Result<ChannelName, ApiError> {
-    ChannelName::parse(name).map_err(|error| ApiError::bad_request(format!("channel {error}")))
 }
 
 fn select(names: &[String], wanted: Option<&str>) -> Result<ServiceId, ApiError> {

@@ -143,6 +143,32 @@ pub const MAX_CHANNEL_MESSAGES: usize = 10_000;
 /// For the client library to take something that is to be sent: it has no room while the server is
 /// frozen, and everything else must go on.
 pub const SEND_PATIENCE: Duration = Duration::from_millis(50);
+/// Messages of the stream that passes disconnects, unsubscribes and revocations to all nodes: as
+/// many revocations as a node keeps, and as many of the others as 200 a second come to until they
+/// are forgotten. Beyond, further ones are refused.
+pub const CONTROL_MESSAGES: usize = 2 * super::MAX_REVOCATIONS;
+/// States and status documents of all channels together: each node has all of them, and knows their
+/// names. Beyond, further ones are refused.
+pub const SHARED_DOCUMENTS: usize = 1 << 17;
+/// How long a node can be away and still learn that a document was deleted, by what is in its
+/// place; twice as long as it may trust that. After that it reads all of them.
+pub const DELETED_AGE: Duration = Duration::from_secs(86_400);
+/// How often a node offers its engine a document that it has no room for: two seconds with the
+/// pauses between.
+pub const DOCUMENT_TRIES: u32 = 20;
+/// How long a disconnect or an unsubscribe waits for a node that has lost its connection: clients
+/// that it means have been told, or have left, by then.
+pub const COMMAND_AGE: Duration = Duration::from_secs(300);
+/// Bytes of the body of a message that all nodes read: a state, with its position.
+pub const SHARED_BODY: usize = uringcast_engine::limits::MAX_STATE + (1 << 10);
+/// For such a message to be stored: an election after a leader's death takes 4 to 9 seconds, and a
+/// request that waits has 30.
+pub const SHARE_PATIENCE: Duration = Duration::from_secs(10);
+/// How often such a message is decided anew when another node was first: with growing pauses that
+/// is two seconds.
+pub const SHARE_TRIES: u32 = 30;
+/// Before a stream that could not be read whole is read again.
+pub const SHARED_RETRY: Duration = Duration::from_secs(1);
 /// Bytes of a message's subject and headers, with the longest names and ids.
 pub const HEADER_BYTES: usize = 4 << 10;
 /// Bytes of a message that servers must take: several publications in one, and a question about
