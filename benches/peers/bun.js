@@ -1,7 +1,8 @@
 // Bun's native publish (µWebSockets' core). `S channel …` subscribes; a publisher on /pub sends the
 // message itself, one on /many the channel, a line feed and the message, a subscriber the same
 // after `P `.
-// A certificate and its key may follow the port: wss. DEFLATE is how it compresses: shared, dedicated.
+// A certificate and its key may follow the port: wss. DEFLATE is how it compresses: shared or
+// dedicated.
 const [cert, key] = process.argv.slice(3);
 const compressor = process.env.DEFLATE ?? "off";
 const compresses = compressor !== "off";
