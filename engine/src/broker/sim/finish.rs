@@ -26,8 +26,8 @@ impl World {
         // A loss is noticed when the next frame comes: only then everything must be there.
         let lossy = std::mem::take(&mut self.plan.lossy);
         self.set_degraded(false);
-        let lossy = lossy || self.external.as_mut().is_some_and(External::recover);
-        self.settle(!lossy);
+        let failed = self.external.as_mut().is_some_and(External::recover);
+        self.settle(!(lossy || failed));
         // Clients that are still connected get what is published now. A shard takes the next
         // message once it has swept the one before.
         for channel in 0..self.plan.channels {
