@@ -63,7 +63,7 @@ pub const FAMILY: [Row; 8] = rows! {
             "How many come: the rate of reconnecting.";
         Gauge "websocket_connections_active" ["server tls_mode"]
             "WebSocket connections open now.",
-            "Who is there; against max_connections.";
+            "The number of clients; against max_connections.";
         Counter "websocket_messages_total" ["server message_type direction"]
             "Messages sent and received; a broadcast counts once per delivery.",
             "The load, each way.";
@@ -72,10 +72,10 @@ pub const FAMILY: [Row; 8] = rows! {
             "The load that publishers bring.";
         Histogram "websocket_broadcast_duration_seconds" ["server channel"]
             "From accepting a broadcast to handing the last live subscriber's bytes to the kernel.",
-            "The promise: when everybody who keeps up has a message.";
+            "The promise: when every subscriber that keeps up has a message.";
         Counter "websocket_connection_errors_total" ["server error_type"]
             "Connections that failed, or were ended for the peer's fault, by reason.",
-            "Who is turned away or lost, and why.";
+            "Which connections are refused or lost, and why.";
         Counter "websocket_message_errors_total" ["server error_type"]
             "Messages that were not served or not delivered, by reason.",
             "Which requests fail, and why.";
