@@ -137,9 +137,10 @@ impl Channels {
         if !self.is_replica(index, |replica| replica.awaits(token)) {
             return Vec::new();
         }
-        let replica = self.table[index].replica_mut();
-        replica.refused();
-        replica.take_waiting()
+        self.table[index].replica_mut().refused();
+        // Another epoch may have had it join for nobody.
+        self.note_left(index);
+        self.table[index].replica_mut().take_waiting()
     }
 
     /// Whether there is this channel, homed elsewhere, and `is_meant` is true of it.
