@@ -252,7 +252,7 @@ fn ask_every_rule(prometheus: &Prometheus) {
         assert!(wrong.is_none(), "{wrong:?}");
         rules.iter().all(evaluated).then_some(rules)
     });
-    assert_eq!(rules.len(), 35);
+    assert_eq!(rules.len(), 40);
     for rule in &rules {
         let (name, query) = (&rule["name"], rule["query"].as_str().expect("an expression"));
         prometheus.query(query);
