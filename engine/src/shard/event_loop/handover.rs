@@ -21,7 +21,7 @@ pub(in crate::shard) struct Handover {
     /// Their places, in the same order, once they are known.
     places: Vec<Place>,
     rings: Arc<[RemoteRing]>,
-    /// Travellers whose sockets are being copied, or which are forgotten here.
+    /// Travellers whose sockets are being copied.
     done: usize,
     /// Those of which something is still armed.
     ending: Vec<ConnectionKey>,
@@ -138,15 +138,6 @@ impl EventLoop {
                 false
             }
             Stage::HandedOver => {
-                for place in handover.next_some() {
-                    let key = handover.travellers[place];
-                    // What is armed on it ends first (invariant 12).
-                    if self.slots.close(key) {
-                        self.hub.abandon(key);
-                    } else {
-                        handover.ending.push(key);
-                    }
-                }
                 let (slots, hub) = (&self.slots, &mut self.hub);
                 handover.ending.retain(|key| {
                     let has_closed = slots.have_closed(*key);
@@ -155,7 +146,7 @@ impl EventLoop {
                     }
                     !has_closed
                 });
-                handover.done < handover.travellers.len()
+                false
             }
             Stage::Holding | Stage::Stopped | Stage::Resting(_) | Stage::Exporting(..) => false,
         }
@@ -197,13 +188,23 @@ impl EventLoop {
             })
         });
         let staying = slots.unclosed().count().saturating_sub(exported.len());
-        (handover.travellers, handover.done) = (exported, 0);
+        handover.travellers = exported;
         let _ = reply.send(Exported { state, staying });
         // Without a verdict the control plane has given up.
         match verdict.recv().unwrap_or(Verdict::Resume) {
             Verdict::Resume => self.resume(),
             Verdict::HandedOver => {
                 handover.stage = Stage::HandedOver;
+                // All at once: what arrives for one that went over is the other process's, and
+                // what is published here must not reach it.
+                for key in std::mem::take(&mut handover.travellers) {
+                    // What is armed on it ends first (invariant 12).
+                    if self.slots.close(key) {
+                        self.hub.abandon(key);
+                    } else {
+                        handover.ending.push(key);
+                    }
+                }
                 // Handshakes under way: they are told to come again, and find the other process.
                 self.handshakes.refuse(Instant::now());
                 self.hub.refuse_newcomers();
