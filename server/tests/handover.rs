@@ -131,6 +131,39 @@ fn under_load_nothing_is_lost_or_repeated() {
     }
 }
 
+/// While the old process lets go of a crowd, it takes nothing of what arrives for the new one.
+#[test]
+fn requests_in_a_row_are_answered_each_once_however_many_go_over() {
+    const ROW: u64 = 50;
+    let place = Place::new();
+    let mut server = place.start("--shards=1 --max-connections=1000 --anonymous-publish");
+    let _crowd: Vec<_> = (0..800).map(|_| Client::connect(&server)).collect();
+    let mut publisher = Client::connect(&server);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let publishing = {
+        let is_over = Arc::clone(&is_over);
+        thread::spawn(move || {
+            let mut seq = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let data = json!({"channel": "row", "event": "test", "data": {}});
+                let request = json!({"type": "request", "event": "publish", "data": data});
+                let request = frame(FIN | TEXT, request.to_string().as_bytes());
+                publisher.raw(&request.repeat(ROW as usize));
+                for _ in 0..ROW {
+                    seq += 1;
+                    let answer = publisher.message();
+                    assert_eq!(answer["data"]["seq"], seq, "{answer}");
+                }
+            }
+        })
+    };
+    for _ in 0..4 {
+        server = place.succeed(server, "--shards=1 --max-connections=1000 --anonymous-publish");
+    }
+    is_over.store(true, Ordering::Relaxed);
+    publishing.join().unwrap();
+}
+
 #[test]
 fn over_tls_clients_notice_nothing_where_records_are_ours() {
     let place = Place::new();
