@@ -1,3 +1,4 @@
 //! The fuzz targets, which cargo-fuzz calls from outside.
 
+pub(crate) mod alone;
 pub mod fuzz_bodies;

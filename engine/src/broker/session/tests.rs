@@ -20,7 +20,6 @@ use super::*;
 use crate::broker::connection::CloseReason;
 use crate::broker::context::Ending;
 use crate::broker::effect::Effect;
-use crate::broker::shard_messages::{Lanes, Notice, Request as Ask};
 use crate::broker::write_sink::{Flushed, Payload, WriteSink};
 use crate::broker::{Admission, Hub};
 use crate::config::{Access, AuthMode, ClientRequest, Config, Rule, Service, SessionProtocol};
@@ -28,6 +27,7 @@ use crate::limits::{
     AUTH_BACKLOG, AUTH_TIMEOUT, MAX_AUTH_MESSAGE, MAX_TOKEN, VERIFICATIONS_PER_SHARD,
 };
 use crate::telemetry::{ConnectionError, MessageError, Totals};
+use crate::tests::alone::Alone;
 use crate::types::{AuthError, ChannelPattern, Identity, Now, ShardId, Time};
 use crate::wire::frame::{Opcode, encode};
 use std::time::Duration;
@@ -52,18 +52,6 @@ impl WriteSink for Wire {
     fn flush(&mut self, out: &mut Flushed) {
         out.payloads.append(&mut self.loaded);
     }
-}
-
-struct Alone;
-
-impl Lanes for Alone {
-    fn try_request(&mut self, _: ShardId, request: Ask) -> Result<(), Ask> {
-        Err(request)
-    }
-    fn try_notice(&mut self, _: ShardId, notice: Notice) -> Result<(), Notice> {
-        Err(notice)
-    }
-    fn reply(&mut self, _: ShardId, _: Notice) {}
 }
 
 /// One hub with one client.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::broker::Hub;
-use crate::broker::shard_messages::{Lanes, Notice, Request};
 use crate::broker::write_sink::{Flushed, Payload, WriteSink};
 use crate::config::{Config, Service};
 use crate::handover::{Part, State, reseal};
-use crate::types::{Now, ShardId, Time};
+use crate::tests::alone::Alone;
+use crate::types::{Now, Time};
 
 /// Connections of a shard.
 const CAPACITY: usize = 64;
@@ -42,7 +42,7 @@ fn go_on(mut hub: Hub, part: Part, now: Time) {
         while hub.poll_effect().is_some() {}
         hub.begin_iteration(at(round * 50));
         hub.handle_tick();
-        hub.poll_transmit(&mut Sink::default(), &mut NoLanes);
+        hub.poll_transmit(&mut Sink::default(), &mut Alone);
     }
 }
 
@@ -62,19 +62,4 @@ impl WriteSink for Sink {
     fn flush(&mut self, out: &mut Flushed) {
         out.payloads.append(&mut self.0);
     }
-}
-
-/// Other shards take nothing.
-struct NoLanes;
-
-impl Lanes for NoLanes {
-    fn try_request(&mut self, _: ShardId, request: Request) -> Result<(), Request> {
-        Err(request)
-    }
-
-    fn try_notice(&mut self, _: ShardId, notice: Notice) -> Result<(), Notice> {
-        Err(notice)
-    }
-
-    fn reply(&mut self, _: ShardId, _: Notice) {}
 }

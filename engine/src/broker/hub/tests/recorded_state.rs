@@ -1,9 +1,9 @@
 //! A state that an earlier version has recorded, in a hub that goes on with it.
 
 use super::*;
-use crate::broker::shard_messages::{Lanes, Notice, Request};
 use crate::broker::write_sink::{Flushed, Payload, WriteSink};
 use crate::handover::{FORMAT_VERSION, READABLE_FROM, State};
+use crate::tests::alone::Alone;
 use crate::types::{EventName, JsonObject, Now, Publication, Seq};
 
 /// What is written, with the index of each connection.
@@ -30,21 +30,6 @@ impl WriteSink for Sink {
     }
 }
 
-/// There are no other shards.
-struct NoLanes;
-
-impl Lanes for NoLanes {
-    fn try_request(&mut self, _: ShardId, request: Request) -> Result<(), Request> {
-        Err(request)
-    }
-
-    fn try_notice(&mut self, _: ShardId, notice: Notice) -> Result<(), Notice> {
-        Err(notice)
-    }
-
-    fn reply(&mut self, _: ShardId, _: Notice) {}
-}
-
 #[test]
 fn the_state_of_each_recorded_format_is_served() {
     for format in READABLE_FROM..=FORMAT_VERSION {
@@ -69,7 +54,7 @@ fn the_state_of_each_recorded_format_is_served() {
         };
         assert_eq!(hub.publish(&publication), Ok(Seq(5)));
         let mut sink = Sink::default();
-        while hub.poll_transmit(&mut sink, &mut NoLanes) {}
+        while hub.poll_transmit(&mut sink, &mut Alone) {}
         // The connection at slot 0 had been handed all before.
         let texts: Vec<_> = sink.written.iter().filter(|(to, _)| *to == 0).collect();
         assert_eq!(texts.len(), 1, "{texts:?}");

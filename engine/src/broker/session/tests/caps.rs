@@ -1,7 +1,7 @@
 //! What one client, or all together, may have at most.
 
 use super::*;
-use crate::broker::shard_messages::Accepted;
+use crate::broker::shard_messages::{Accepted, Notice};
 use crate::broker::turn_limits::TurnLimits;
 use crate::limits::{DUE_PER_CONNECTION, MIN_BYTE_BURST};
 use crate::types::{ChannelName, RequestId, Seq};
