@@ -4,15 +4,13 @@ use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use tokio::time::sleep;
-use uringcast_engine::limits::{BUSY_PAUSE, MAX_STATE};
-use uringcast_engine::{ChannelName, Seq, StateDocument};
+use uringcast_engine::Seq;
+use uringcast_engine::limits::MAX_STATE;
 
 use super::document_bodies::{self, refused};
 use super::error::ApiError;
 use super::selected_service::SelectedService;
 use super::shared_documents::{self, Kind};
-use crate::limits::DOCUMENT_TRIES;
 use crate::read_files::without_mark;
 
 /// The body has the position beside the state, and blanks.
@@ -29,27 +27,16 @@ pub(super) async fn put(
     if let Some(others) = &selected.control.others {
         let of = (others.name(selected.id), &channel);
         others.documents.put_state(of, (Bytes::copy_from_slice(text), &state)).await?;
-        return arrive(&selected, &channel, &state).await;
+        let (control, channel, state) = (&selected.control, &channel, &state);
+        let is_here = || async move {
+            let here = control.engine().await?.state(channel.clone()).await;
+            Ok(here.ok().flatten().is_some_and(|here| here.seq >= state.seq))
+        };
+        return shared_documents::arrives(is_here).await;
     }
     let engine = selected.control.engine().await?;
     engine.set_state(channel, Some(state)).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Waits until a state that is stored for all nodes is at this one.
-async fn arrive(
-    selected: &SelectedService,
-    channel: &ChannelName,
-    state: &StateDocument,
-) -> Result<StatusCode, ApiError> {
-    for _ in 0..DOCUMENT_TRIES {
-        let here = selected.control.engine().await?.state(channel.clone()).await;
-        if here.ok().flatten().is_some_and(|here| here.seq >= state.seq) {
-            return Ok(StatusCode::NO_CONTENT);
-        }
-        sleep(BUSY_PAUSE).await;
-    }
-    Err(shared_documents::not_here())
 }
 
 pub(super) async fn get(selected: SelectedService) -> Result<Response, ApiError> {

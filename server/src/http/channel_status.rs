@@ -4,15 +4,13 @@ use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use tokio::time::sleep;
-use uringcast_engine::limits::{BUSY_PAUSE, MAX_STATUS_DOCUMENT};
-use uringcast_engine::{ChannelName, PublishError};
+use uringcast_engine::PublishError;
+use uringcast_engine::limits::MAX_STATUS_DOCUMENT;
 
 use super::document_bodies;
 use super::error::ApiError;
 use super::selected_service::SelectedService;
 use super::shared_documents::{self, Kind};
-use crate::limits::DOCUMENT_TRIES;
 use crate::read_files::without_mark;
 
 /// The body of a document may begin with a byte-order mark.
@@ -29,23 +27,16 @@ pub(super) async fn put(
     if let Some(others) = &selected.control.others {
         let of = (others.name(selected.id), &channel);
         others.documents.put_status(of, Bytes::copy_from_slice(text)).await?;
-        return arrive(&selected, &channel).await;
+        let (control, channel) = (&selected.control, &channel);
+        let is_here = || async move {
+            let here = control.engine().await?.status(channel.clone()).await;
+            Ok(here.is_ok_and(|here| here.is_some()))
+        };
+        return shared_documents::arrives(is_here).await;
     }
     let engine = selected.control.engine().await?;
     engine.set_status(channel, Some(document)).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Waits until a document that is stored for all nodes is at this one.
-async fn arrive(selected: &SelectedService, channel: &ChannelName) -> Result<StatusCode, ApiError> {
-    for _ in 0..DOCUMENT_TRIES {
-        let here = selected.control.engine().await?.status(channel.clone()).await;
-        if here.is_ok_and(|here| here.is_some()) {
-            return Ok(StatusCode::NO_CONTENT);
-        }
-        sleep(BUSY_PAUSE).await;
-    }
-    Err(shared_documents::not_here())
 }
 
 pub(super) async fn get(selected: SelectedService) -> Result<Response, ApiError> {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use bytes::Bytes;
+use tokio::time::sleep;
+use uringcast_engine::limits::BUSY_PAUSE;
 use uringcast_engine::{ChannelName, Epoch, ExternalOrder, StateDocument, StateError};
 
 use super::document_bodies;
 use super::error::ApiError;
 use crate::cluster::{Address, Change, NotShared, SharedMessage, SharedStream};
-use crate::limits::{DELETED_AGE, ORDER_PAUSE};
+use crate::limits::{DELETED_AGE, DOCUMENT_TRIES, ORDER_PAUSE};
 
 /// What a document says of its channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,9 +129,17 @@ fn tail(kind: Kind, (service, channel): (&str, &ChannelName)) -> String {
     Address::tail(kind.name(), service, channel.as_str())
 }
 
-/// The error for a document that does not come to the node that has stored it.
-pub(super) fn not_here() -> ApiError {
+/// Waits until a document that is stored for all nodes is at this one, as `is_here` says.
+pub(super) async fn arrives<F: Future<Output = Result<bool, ApiError>>>(
+    is_here: impl Fn() -> F,
+) -> Result<StatusCode, ApiError> {
+    for _ in 0..DOCUMENT_TRIES {
+        if is_here().await? {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+        sleep(BUSY_PAUSE).await;
+    }
     let text = "It is stored for all nodes, and is not at this one: there is no room for it, or \
                 another node has replaced it already.";
-    ApiError::saturated(text)
+    Err(ApiError::saturated(text))
 }
