@@ -1,5 +1,5 @@
 //! `WebSocketMetrics` for programs with sockets of their own. That its series are the server's is
-//! tested where the server is: server/tests/metrics.rs.
+//! tested where the server is: server/tests/wire/metrics.rs.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

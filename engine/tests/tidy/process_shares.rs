@@ -13,8 +13,8 @@ pub(super) const SHARES: &[Share] = &[
         kept: "probes and live pages are not counted; only a key for all services learns their \
                path",
         tests: &[
-            "server/tests/faults_slow.rs::one_connection_too_many_is_closed_with_1013",
-            "server/tests/faults_auth.rs::one_connection_too_many_from_an_address_is_answered_429",
+            "server/tests/wire/faults_slow.rs::one_connection_too_many_is_closed_with_1013",
+            "server/tests/wire/faults_auth.rs::one_connection_too_many_from_an_address_is_answered_429",
         ],
         ..REST
     },
@@ -54,12 +54,12 @@ pub(super) const SHARES: &[Share] = &[
         service: "that of its keys",
         kept: "the {NEW_HTTP_CONNECTIONS}, of which the oldest goes for a newer one",
         tests: &[
-            "server/tests/http_shares.rs::\
+            "server/tests/wire/http_shares.rs::\
              connections_that_read_no_answer_lock_neither_health_nor_publishers_out",
-            "server/tests/http_shares.rs::\
+            "server/tests/wire/http_shares.rs::\
              idle_streams_of_one_key_leave_places_to_another_and_go_for_newer_ones",
-            "server/tests/http_shares.rs::connections_that_are_kept_and_idle_go_first",
-            "server/tests/http_shares.rs::a_peer_that_takes_nothing_of_its_answers_is_cut",
+            "server/tests/wire/http_shares.rs::connections_that_are_kept_and_idle_go_first",
+            "server/tests/wire/http_shares.rs::a_peer_that_takes_nothing_of_its_answers_is_cut",
         ],
     },
     Share {
@@ -68,8 +68,8 @@ pub(super) const SHARES: &[Share] = &[
         connection: "all of it; {MAX_PLAIN_REQUEST} bytes of a small request, head and body",
         address: NONE,
         tests: &[
-            "server/tests/http_shares.rs::a_head_has_16_kib_at_most",
-            "server/tests/http_keep_alive.rs::a_head_that_does_not_come_is_not_waited_for",
+            "server/tests/wire/http_shares.rs::a_head_has_16_kib_at_most",
+            "server/tests/wire/http_keep_alive.rs::a_head_that_does_not_come_is_not_waited_for",
         ],
         ..REST
     },
@@ -78,7 +78,7 @@ pub(super) const SHARES: &[Share] = &[
         bound: "{HTTP_SEND_BUFFER} bytes of each connection",
         connection: "all of it, for {HTTP_WRITE_TIMEOUT}",
         address: NONE,
-        tests: &["server/tests/http_shares.rs::\
+        tests: &["server/tests/wire/http_shares.rs::\
                   answers_that_are_not_read_fill_no_more_than_a_buffer"],
         ..REST
     },
@@ -90,8 +90,8 @@ pub(super) const SHARES: &[Share] = &[
         service: "that of its keys",
         kept: "bodies of {MAX_PLAIN_REQUEST} bytes do not count",
         tests: &[
-            "server/tests/http_shares.rs::bodies_under_way_have_a_budget_for_each_key_and_for_all",
-            "server/tests/http_shares.rs::what_will_be_refused_is_refused_before_it_is_read",
+            "server/tests/wire/http_shares.rs::bodies_under_way_have_a_budget_for_each_key_and_for_all",
+            "server/tests/wire/http_shares.rs::what_will_be_refused_is_refused_before_it_is_read",
             "server/src/http/publish/tests.rs::too_much_is_413",
         ],
         ..REST
@@ -104,7 +104,7 @@ pub(super) const SHARES: &[Share] = &[
         kept: "the oldest of the owner that has most go first",
         tests: &[
             "server/src/http/idempotency/tests.rs::one_owner_s_ids_evict_no_other_s_share",
-            "server/tests/http_publish.rs::one_key_s_ids_are_not_another_s",
+            "server/tests/wire/http_publish.rs::one_key_s_ids_are_not_another_s",
         ],
         ..REST
     },
@@ -153,7 +153,7 @@ pub(super) const SHARES: &[Share] = &[
         kept: "32 for files; what can be spared is shared by handshakes, at least \
                {LEAST_HANDSHAKES} a shard, and HTTP ports",
         tests: &[
-            "server/tests/http_shares.rs::\
+            "server/tests/wire/http_shares.rs::\
              silent_sockets_leave_descriptors_to_health_metrics_and_files",
             "engine/src/api/host_limits/tests.rs::\
              handshakes_leave_descriptors_to_the_rest_of_the_process",
@@ -166,7 +166,7 @@ pub(super) const SHARES: &[Share] = &[
         bound: "{LOG_QUEUE} lines that wait, {LOG_LINES_PER_SECOND} a second and place",
         kept: "lines that were cut or lost are counted",
         tests: &[
-            "server/tests/stalls.rs::\
+            "server/tests/wire/stalls.rs::\
              a_log_that_nobody_reads_delays_no_client_and_what_is_lost_is_told",
             "server/src/log/rate_limit/tests.rs::a_hot_error_is_cut_and_counted_and_others_are_not",
         ],

@@ -13,7 +13,7 @@ pub(super) const SHARES: &[Share] = &[
         service: "one part in {SERVICE_SHARE} of that, of several services",
         kept: "one part in {PUBLISHED_CHANNELS} for channels that are published to",
         tests: &[
-            "server/tests/faults_auth.rs::\
+            "server/tests/wire/faults_auth.rs::\
              a_connection_has_a_share_of_the_channels_that_nothing_was_published_to",
             "engine/src/broker/session/tests/channel_shares.rs::one_address_cannot_take_the_table",
             "engine/src/broker/session/tests/service_shares.rs::\
@@ -31,7 +31,7 @@ pub(super) const SHARES: &[Share] = &[
         tests: &[
             "engine/src/broker/patterns/tests.rs::\
              the_patterns_of_a_shard_are_shared_between_services",
-            "server/tests/faults_messages.rs::one_pattern_too_many_is_refused",
+            "server/tests/wire/faults_messages.rs::one_pattern_too_many_is_refused",
         ],
         ..REST
     },
@@ -78,8 +78,8 @@ pub(super) const SHARES: &[Share] = &[
         tests: &[
             "engine/src/broker/session/tests/history.rs::\
              an_answer_is_bounded_in_bytes_has_one_message_at_least_and_is_counted",
-            "server/tests/history.rs::an_answer_has_a_mebibyte_or_one_message",
-            "server/tests/history.rs::what_a_client_is_answered_fits_half_of_its_outbox",
+            "server/tests/wire/history.rs::an_answer_has_a_mebibyte_or_one_message",
+            "server/tests/wire/history.rs::what_a_client_is_answered_fits_half_of_its_outbox",
         ],
         ..REST
     },
@@ -153,7 +153,7 @@ pub(super) const SHARES: &[Share] = &[
         key: NONE,
         service: NONE,
         kept: "what is not swept yet",
-        tests: &["server/tests/faults_slow.rs::\
+        tests: &["server/tests/wire/faults_slow.rs::\
              a_slow_consumer_is_told_of_with_the_limit_that_its_log_came_to"],
         ..REST
     },
@@ -230,7 +230,7 @@ pub(super) const SHARES: &[Share] = &[
         what: ["outbox", "replies to one laggard"],
         bound: "`max_outbox`, {DEFAULT_OUTBOX} by default; one reply alone may be larger",
         connection: "all of it",
-        tests: &["server/tests/faults_slow.rs::\
+        tests: &["server/tests/wire/faults_slow.rs::\
              a_client_that_does_not_read_its_replies_is_closed_with_4103"],
         ..REST
     },
@@ -264,7 +264,7 @@ pub(super) const SHARES: &[Share] = &[
         address: NONE,
         service: NONE,
         kept: "with all places taken, who was silent for {HANDSHAKE_PATIENCE} is cut",
-        tests: &["server/tests/handshakes_slow.rs::\
+        tests: &["server/tests/wire/handshakes_slow.rs::\
              more_silent_connections_than_there_are_places_keep_nobody_out"],
         ..REST
     },
@@ -324,7 +324,7 @@ pub(super) const SHARES: &[Share] = &[
             "engine/src/broker/sim/fairness.rs::a_huge_sweep_delays_a_small_channel_by_one_slice",
             "engine/src/broker/session/tests/floods.rs::\
              a_flood_of_pings_is_held_back_where_messages_have_no_rate",
-            "server/tests/floods.rs::what_floods_frames_is_told_and_held_back",
+            "server/tests/wire/floods.rs::what_floods_frames_is_told_and_held_back",
         ],
     },
     Share {

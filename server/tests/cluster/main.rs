@@ -1,0 +1,11 @@
+//! Nodes on real NATS servers.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod control;
+mod nodes;
+mod setup;
