@@ -63,7 +63,11 @@ impl From<RequestError> for SetupError {
             _ => (0, String::new()),
         };
         let is_silent = !matches!(error, RequestError::Refused(..));
-        let may_pass = matches!(number, 0 | NOT_ENABLED | TEMPORARILY_UNAVAILABLE);
+        // A server that has just started says of every account that it has no JetStream.
+        let may_pass = matches!(
+            number,
+            0 | NOT_ENABLED | NOT_ENABLED_FOR_ACCOUNT | TEMPORARILY_UNAVAILABLE
+        );
         let error = match number {
             NOT_ENABLED | NOT_ENABLED_FOR_ACCOUNT => SetupError::new(
                 "cluster",
