@@ -59,7 +59,6 @@ use std::thread;
 use async_nats::Client;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, sleep};
 use uringcast_engine::{ExternalFeed, ExternalOrder};
 
 use cluster_config::ClusterConfig;
@@ -70,6 +69,7 @@ pub(crate) use names::shared_names;
 use node::{Node, Sources};
 use node_parts::Parts;
 use partition::Partition;
+use setup::patiently;
 pub(crate) use setup::{RECOMMENDED_VERSION, SetupError, is_at_least};
 pub(crate) use shared_message::{Address, SharedMessage};
 use shared_reader::SharedReader;
@@ -80,7 +80,7 @@ use stream_order::{Command, StreamOrder};
 use stream_view::Kept;
 use subjects::Subjects;
 
-use crate::limits::{BACKLOG_READS, CONNECT_PATIENCE, LEADER_PROBE, OUTBOX_MESSAGES};
+use crate::limits::{BACKLOG_READS, OUTBOX_MESSAGES};
 
 /// The node's part in its cluster, connected and with its streams checked.
 #[derive(Debug)]
@@ -222,7 +222,7 @@ async fn prepare(
     let servers: Vec<_> = config.servers.iter().map(String::as_str).collect();
     let (client, link) = server_link::connect(&config, &servers, &node).await?;
     let (requests, acknowledgements) = requests(&client).await?;
-    let infos = prepare_streams(|| setup::prepare(&client, &requests, &config)).await?;
+    let infos = patiently(async || setup::prepare(&client, &requests, &config).await).await?;
     // Before anything is followed: what is stored from now on arrives.
     let live = subscribe(&client, format!("{}.live.>", config.prefix)).await?;
     let advisories = "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.*".to_owned();
@@ -280,26 +280,12 @@ async fn prepare_shared(
     order: &Arc<StreamOrder>,
 ) -> Result<(SharedEnd, SharedReader), SetupError> {
     let stream = Arc::new(stream);
-    prepare_streams(|| stream.prepare()).await?;
+    patiently(async || stream.prepare().await).await?;
     let (to, events) = mpsc::channel(1);
     let live = subscribe(client, stream.told()).await?;
     let mut reader = SharedReader::new(Arc::clone(&stream), live, Arc::clone(order), to);
-    reader.begin().await?;
+    patiently(async || reader.begin().await).await?;
     Ok((SharedEnd { stream, events }, reader))
-}
-
-/// Makes or checks streams, as soon as JetStream has a leader: all servers may have been started
-/// together.
-async fn prepare_streams<T, F: Future<Output = Result<T, SetupError>>>(
-    mut prepare: impl FnMut() -> F,
-) -> Result<T, SetupError> {
-    let end = Instant::now() + CONNECT_PATIENCE;
-    loop {
-        match prepare().await {
-            Err(error) if error.may_pass && Instant::now() < end => sleep(LEADER_PROBE / 4).await,
-            result => return result,
-        }
-    }
 }
 
 async fn subscribe(client: &Client, to: String) -> Result<async_nats::Subscriber, SetupError> {

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use async_nats::{Client, HeaderMap, ServerInfo};
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use super::cluster_config::ClusterConfig;
 use super::jetstream_requests::{RequestError, Requests};
 use super::leadership::Leadership;
 use super::stream_view::StreamInfo;
 use super::subjects::{Subjects, fnv1a};
-use crate::limits::{DUPLICATE_WINDOW, FOLLOWER_SILENCE, LEAST_PAYLOAD};
+use crate::limits::{
+    CONNECT_PATIENCE, DUPLICATE_WINDOW, FOLLOWER_SILENCE, LEADER_PROBE, LEAST_PAYLOAD,
+};
 
 /// JetStream's error numbers.
 pub(super) const STREAM_NOT_FOUND: u64 = 10_059;
@@ -64,10 +67,8 @@ impl From<RequestError> for SetupError {
         };
         let is_silent = !matches!(error, RequestError::Refused(..));
         // A server that has just started says of every account that it has no JetStream.
-        let may_pass = matches!(
-            number,
-            0 | NOT_ENABLED | NOT_ENABLED_FOR_ACCOUNT | TEMPORARILY_UNAVAILABLE
-        );
+        let may_pass =
+            matches!(number, 0 | NOT_ENABLED | NOT_ENABLED_FOR_ACCOUNT | TEMPORARILY_UNAVAILABLE);
         let error = match number {
             NOT_ENABLED | NOT_ENABLED_FOR_ACCOUNT => SetupError::new(
                 "cluster",
@@ -87,6 +88,20 @@ impl From<RequestError> for SetupError {
             ),
         };
         SetupError { may_pass, is_silent, ..error }
+    }
+}
+
+/// Asks until JetStream has a leader and streams can be read: all servers may have been started
+/// together, and a stream that was just made has no reader yet.
+pub(super) async fn patiently<T>(
+    mut ask: impl AsyncFnMut() -> Result<T, SetupError>,
+) -> Result<T, SetupError> {
+    let end = Instant::now() + CONNECT_PATIENCE;
+    loop {
+        match ask().await {
+            Err(error) if error.may_pass && Instant::now() < end => sleep(LEADER_PROBE / 4).await,
+            result => return result,
+        }
     }
 }
 

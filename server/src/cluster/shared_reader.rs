@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use uringcast_engine::{Epoch, ExternalOrder as _};
 
 use super::jetstream_requests::RequestError;
-use super::setup::SetupError;
+use super::setup::{SetupError, patiently};
 use super::shared_cursor::{Arrival, Found, SharedCursor};
 use super::shared_message::SharedMessage;
 use super::shared_stream::SharedStream;
@@ -101,7 +101,8 @@ impl SharedReader {
     pub(super) async fn read_before(&mut self) -> Result<Vec<SharedMessage>, SetupError> {
         let mut all = Vec::new();
         loop {
-            let page = self.stream.page(self.cursor.next()).await?;
+            let from = self.cursor.next();
+            let page = patiently(async || Ok(self.stream.page(from).await?)).await?;
             let Some(last) = page.last() else { return Ok(all) };
             self.cursor.advance(last.seq);
             all.extend(page);
