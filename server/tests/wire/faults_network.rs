@@ -4,13 +4,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::namespace::Namespace;
 use crate::support::ws::{CLOSE, Client, FIN, PING, PONG, TEXT, announce};
-use crate::support::{PROGRAM, Process, Server, free_ports, tools, until};
-use rustix::process::{Pid, Signal, kill_process};
+use crate::support::{PROGRAM, Process, Server, free_ports, signal, tools, until};
+use rustix::process::Signal;
 use serde_json::json;
 use socket2::SockRef;
 
@@ -80,10 +80,6 @@ fn subscribed(stream: TcpStream) -> Client {
 fn beside(server: &Server) -> Client {
     let here = address_at(server, std::net::Ipv4Addr::LOCALHOST);
     subscribed(TcpStream::connect(here).unwrap())
-}
-
-fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 #[test]
@@ -165,13 +161,13 @@ fn a_stopped_subscriber_goes_on_where_it_was_and_delays_nobody() {
     let server = Server::start("--log-bytes=64MiB --log-frames=10000 --shards=1");
     let (stopped, lines) = subscriber(&server, &["--raw", "--count", &ALL.to_string()]);
     let mut good = beside(&server);
-    signal(&stopped.0, Signal::STOP);
+    signal(stopped.0.id(), Signal::STOP);
     for n in 0..ALL {
         let seq = publish_large(&server, n);
         all(&mut good, seq..=seq);
     }
     server.wait_metric("uringcast_laggards_total", "", 1.0);
-    signal(&stopped.0, Signal::CONT);
+    signal(stopped.0.id(), Signal::CONT);
     let told: Vec<u64> = lines
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap())
@@ -185,7 +181,7 @@ fn a_subscriber_that_stays_stopped_is_given_up_and_delays_nobody() {
     let server = Server::start("--log-bytes=256KiB --shards=1");
     let (stopped, _lines) = subscriber(&server, &[]);
     let mut good = beside(&server);
-    signal(&stopped.0, Signal::STOP);
+    signal(stopped.0.id(), Signal::STOP);
     overrun(&server, &mut good, 1.0);
     until("its end", || (server.metric(ACTIVE, "") == 1.0).then_some(()));
 }
@@ -199,7 +195,7 @@ fn passed_over(class: &str) -> (Vec<u64>, Vec<String>, u64) {
     let server = Server::start_in("--shards=1", &[("URINGCAST_CLASS", &*class)]);
     let (stopped, lines) = subscriber(&server, &[]);
     let mut good = beside(&server);
-    signal(&stopped.0, Signal::STOP);
+    signal(stopped.0.id(), Signal::STOP);
     let pad = "x".repeat(LARGE);
     let mut publish = |n: u64| {
         let key = n % KEYS;
@@ -218,7 +214,7 @@ fn passed_over(class: &str) -> (Vec<u64>, Vec<String>, u64) {
         let answer = crate::support::http::get(server.control, "/v1/connections?behind=0").body;
         answer.contains("\"skipping\"").then_some(())
     });
-    signal(&stopped.0, Signal::CONT);
+    signal(stopped.0.id(), Signal::CONT);
     let (mut next, mut messages, mut gaps) = (1, Vec::new(), Vec::new());
     for line in lines.lines() {
         let message: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
@@ -304,7 +300,7 @@ fn after_a_kill_clients_come_back_with_since_and_are_told_of_the_restart() {
     let before = client.subscribe("news");
     first.publish("news", "{}");
     assert_eq!(next(&mut client), Ok(1));
-    kill_process(Pid::from_raw(first.pid().cast_signed()).unwrap(), Signal::KILL).unwrap();
+    signal(first.pid(), Signal::KILL);
     assert_eq!(client.frame(), None, "the end without a close frame");
     drop(first);
     let second = Server::start_on(&flags);

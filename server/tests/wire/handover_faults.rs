@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::support::ws::Client;
 use crate::support::{Server, until};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::json;
 use uringcast_engine::limits::{HANDOVER_COMMIT, HANDOVER_HELLO, HANDOVER_READY};
 use uringcast_engine::{
@@ -62,8 +62,7 @@ impl Old {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.server.pid().cast_signed()).unwrap();
-        kill_process(pid, signal).unwrap();
+        crate::support::signal(self.server.pid(), signal);
     }
 }
 
