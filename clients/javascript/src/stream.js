@@ -38,6 +38,8 @@ export class StreamSocket {
   #heard = 0;
   #isOver = false;
   #isDue = false;
+  /** A request with several of them was refused: whose fault it was shows one by one. */
+  #isOneByOne = false;
 
   /** @param {string | URL} url of the WebSocket */
   constructor(url) {
@@ -79,20 +81,23 @@ export class StreamSocket {
     }
     /** @type {Beginning} */
     const from = replay ? ["replay", replay] : last && ["last", String(last)];
-    const asked = { id, since, from, isSent: false, told: {} };
-    this.#asked.push({ ...asked, isList: Boolean(channels), channels: channels ?? [channel] });
+    const asked = { id, from, isSent: false, told: {}, isList: Boolean(channels) };
+    const places = channels ? { ...since } : { [channel]: since };
+    this.#asked.push({ ...asked, channels: channels ?? [channel], since: places });
     this.#renew();
   }
 
   /** Takes up those of one beginning, which a request has one of. Returns that. */
   #take() {
     const [first] = this.#asked;
-    for (const one of this.#asked.filter(({ from }) => String(from) === String(first.from))) {
-      if (one.isSent) continue;
+    this.#isOneByOne &&= this.#asked.length > 1;
+    const isTaken = (/** @type {Asked} */ one) =>
+      this.#isOneByOne ? one === first : String(one.from) === String(first.from);
+    for (const one of this.#asked.filter((one) => !one.isSent && isTaken(one))) {
       one.isSent = true;
       for (const name of one.channels) {
-        const since = one.isList ? one.since?.[name] : one.since;
-        this.#channels.set(name, since ?? this.#channels.get(name));
+        one.since[name] ??= this.#channels.get(name);
+        this.#channels.set(name, one.since[name]);
       }
     }
     return first?.from;
@@ -187,14 +192,18 @@ export class StreamSocket {
     const { error } = await answer.json().catch(() => ({}));
     const text = error?.message ?? `answered ${answer.status}`;
     const asked = this.#asked.filter((one) => one.isSent);
-    this.#asked = this.#asked.filter((one) => !one.isSent);
     if (!asked.length || answer.status === 401 || answer.status === 503) {
       return this.#over(CODES[answer.status] ?? 1006, text);
     }
-    // The client asks for channels of a list one by one.
-    for (const { id, channels } of asked) {
-      for (const name of channels) this.#channels.delete(name);
-      this.#refuse(id, ERRORS[answer.status] ?? "INVALID_REQUEST", text);
+    for (const one of asked) {
+      one.isSent = false;
+      for (const name of one.channels) this.#channels.delete(name);
+    }
+    this.#isOneByOne = asked.length > 1;
+    if (!this.#isOneByOne) {
+      // The client asks for channels of a list one by one.
+      this.#asked = this.#asked.filter((one) => one !== asked[0]);
+      this.#refuse(asked[0].id, ERRORS[answer.status] ?? "INVALID_REQUEST", text);
     }
     this.#renew();
   }

@@ -35,7 +35,7 @@ class _Asked:
     number: str
     is_list: bool
     channels: list[str]
-    since: Mapping[str, Mapping[str, Any]]
+    since: dict[str, Position | None]
     #: How channels without a place begin: a parameter of the request.
     start: tuple[str, str] | None
     is_sent: bool = False
@@ -72,6 +72,8 @@ class StreamConnection:
         self._arrived, self._taken = asyncio.Event(), asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._is_due = False
+        #: A request with several of them was refused: whose fault it was shows one by one.
+        self._is_one_by_one = False
 
     async def __aenter__(self) -> StreamConnection:
         self._tell({"type": "event", "event": "session.created", "data": {}})
@@ -115,10 +117,13 @@ class StreamConnection:
                 await self._arrived.wait()
 
     def _subscribe(self, number: str, data: Mapping[str, Any]) -> None:
-        since, is_list = data.get("since") or {}, "channels" in data
+        is_list, places = "channels" in data, data.get("since") or {}
         channels = data["channels"] if is_list else [data["channel"]]
-        if not is_list and since:
-            since = {data["channel"]: since}
+        if not is_list and places:
+            places = {data["channel"]: places}
+        since: dict[str, Position | None] = {
+            name: Position.of(place) for name, place in places.items()
+        }
         start = None
         if data.get("replay"):
             start = ("replay", str(data["replay"]))
@@ -130,14 +135,13 @@ class StreamConnection:
     def _take(self) -> tuple[str, str] | None:
         """Takes up the subscriptions of one beginning, which a request has one of."""
         start = self._asked[0].start if self._asked else None
-        for one in self._asked:
+        self._is_one_by_one = self._is_one_by_one and len(self._asked) > 1
+        for one in self._asked[:1] if self._is_one_by_one else self._asked:
             if one.start == start and not one.is_sent:
                 one.is_sent = True
                 for name in one.channels:
-                    since = one.since.get(name)
-                    self._channels[name] = (
-                        Position.of(since) if since else self._channels.get(name)
-                    )
+                    one.since[name] = one.since.get(name) or self._channels.get(name)
+                    self._channels[name] = one.since[name]
         return start
 
     def _renew(self) -> None:
@@ -241,16 +245,20 @@ class StreamConnection:
 
     def _refused(self, refusal: Refused) -> None:
         asked = [one for one in self._asked if one.is_sent]
-        self._asked = [one for one in self._asked if not one.is_sent]
         if not asked or refusal.status in (401, 503):
             self._over(CODES.get(refusal.status, 1006), str(refusal))
             return
-        # The client asks for channels of a list one by one.
         for one in asked:
+            one.is_sent = False
             for name in one.channels:
                 self._channels.pop(name, None)
+        # Whose fault it was shows when each is asked for by itself.
+        self._is_one_by_one = len(asked) > 1
+        if not self._is_one_by_one:
+            # The client asks for channels of a list one by one.
+            self._asked.remove(asked[0])
             code = ERRORS.get(refusal.status, "INVALID_REQUEST")
-            self._refuse(one.number, code, str(refusal))
+            self._refuse(asked[0].number, code, str(refusal))
         self._renew()
 
     def _hand(self, text: str) -> None:
