@@ -127,21 +127,29 @@ fn wanted(config: &ClusterConfig, subjects: &Subjects) -> Value {
     })
 }
 
-/// What each setting of a stream is set by, of those that are compared.
-const COMPARED: &[(&str, &str)] = &[
+/// What is compared of a stream, of all that it is made with.
+const COMPARED: &[&str] = &[
+    "subjects",
+    "retention",
+    "storage",
+    "discard",
+    "max_msgs",
+    "max_bytes",
+    "max_age",
+    "max_msgs_per_subject",
+    "num_replicas",
+    "duplicate_window",
+    "allow_direct",
+    "allow_msg_ttl",
+    "republish",
+];
+
+/// Settings of a node that say how a partition's stream is made.
+const SETTINGS: &[(&str, &str)] = &[
     ("subjects", "cluster_prefix"),
-    ("retention", "cluster"),
-    ("storage", "cluster"),
-    ("discard", "cluster"),
-    ("max_msgs", "cluster"),
-    ("max_bytes", "cluster"),
     ("max_age", "cluster_age"),
     ("max_msgs_per_subject", "cluster_channel_messages"),
     ("num_replicas", "cluster_replicas"),
-    ("duplicate_window", "cluster"),
-    ("allow_direct", "cluster"),
-    ("allow_msg_ttl", "cluster"),
-    ("republish", "cluster"),
 ];
 
 /// Whether a version is this one or a later one.
@@ -223,13 +231,13 @@ async fn ensure_partition(
     Ok(ensure(requests, &subjects.stream, wanted).await?)
 }
 
-/// Compares a stream with what it is to be; `compared` are its settings and those of a node.
+/// Compares a stream with what it is to be; `settings` are those of a node that say so.
 pub(super) fn compare(
     stream: &str,
     (is, wanted): (&Value, &Value),
-    compared: &[(&str, &'static str)],
+    settings: &[(&str, &'static str)],
 ) -> Result<(), SetupError> {
-    for (name, setting) in compared {
+    for name in COMPARED {
         // The server leaves out what is off.
         let has = is.get(name).unwrap_or(&Value::Null);
         if !is_same(has, &wanted[name]) {
@@ -239,6 +247,8 @@ pub(super) fn compare(
             );
             let remedy = "Give all nodes the same settings; or change the stream (nats stream \
                           edit), or delete it, and with it what it keeps.";
+            let setting = settings.iter().find(|(of, _)| of == name);
+            let setting = setting.map_or("cluster", |(_, setting)| setting);
             return Err(SetupError::new(setting, reason, remedy));
         }
     }
@@ -252,7 +262,7 @@ pub(super) fn check(
     subjects: &Subjects,
 ) -> Result<(), SetupError> {
     let stream = &subjects.stream;
-    compare(stream, (is, &wanted(config, subjects)), COMPARED)?;
+    compare(stream, (is, &wanted(config, subjects)), SETTINGS)?;
     let partitions = is["metadata"][PARTITIONS].as_str().unwrap_or("none");
     if partitions != config.partitions.to_string() {
         let reason = format!("does not fit stream {stream}, which is one of {partitions}");

@@ -27,21 +27,9 @@ use crate::limits::{
 const WRONG_LAST: [u64; 2] = [10_071, 10_164];
 const STORE_FAILED: u64 = 10_077;
 
-/// What a node compares when the stream is there.
-const COMPARED: &[(&str, &str)] = &[
-    ("subjects", "cluster_prefix"),
-    ("retention", "cluster"),
-    ("storage", "cluster"),
-    ("discard", "cluster"),
-    ("max_msgs", "cluster"),
-    ("max_bytes", "cluster"),
-    ("max_age", "cluster"),
-    ("max_msgs_per_subject", "cluster"),
-    ("num_replicas", "cluster_replicas"),
-    ("allow_direct", "cluster"),
-    ("allow_msg_ttl", "cluster"),
-    ("republish", "cluster"),
-];
+/// Settings of a node that say how such a stream is made.
+const SETTINGS: &[(&str, &str)] =
+    &[("subjects", "cluster_prefix"), ("num_replicas", "cluster_replicas")];
 
 /// What such a stream is for.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +128,7 @@ impl SharedStream {
     /// Makes the stream, or checks it.
     pub(super) async fn prepare(&self) -> Result<(), SetupError> {
         let answer = setup::ensure(&self.requests, &self.name, || self.wanted.clone()).await?;
-        setup::compare(&self.name, (&answer["config"], &self.wanted), COMPARED)
+        setup::compare(&self.name, (&answer["config"], &self.wanted), SETTINGS)
     }
 
     /// The subject by which its messages reach the nodes.
