@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -19,11 +19,12 @@ pub struct Proxy {
 struct State {
     stalls: AtomicBool,
     refuses: AtomicBool,
-    streams: Mutex<Vec<TcpStream>>,
+    /// Those that have ended keep no descriptor.
+    streams: Mutex<Vec<Weak<TcpStream>>>,
 }
 
 impl State {
-    fn streams(&self) -> std::sync::MutexGuard<'_, Vec<TcpStream>> {
+    fn streams(&self) -> std::sync::MutexGuard<'_, Vec<Weak<TcpStream>>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -42,9 +43,10 @@ impl Proxy {
                 }
                 // A connection that the server does not take ends at once.
                 let Ok(server) = connect(server) else { continue };
-                join(&shared, &client, &server);
-                join(&shared, &server, &client);
-                shared.streams().extend([client, server]);
+                let (client, server) = (Arc::new(client), Arc::new(server));
+                shared.streams().extend([&client, &server].map(Arc::downgrade));
+                join(&shared, Arc::clone(&client), Arc::clone(&server));
+                join(&shared, server, client);
             }
         });
         Proxy { address, state }
@@ -52,7 +54,7 @@ impl Proxy {
 
     /// Ends all connections, and tells nobody why.
     pub fn cut(&self) {
-        for stream in self.state.streams().drain(..) {
+        for stream in self.state.streams().drain(..).filter_map(|stream| stream.upgrade()) {
             // It may have ended.
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -81,16 +83,15 @@ fn connect(server: SocketAddr) -> std::io::Result<TcpStream> {
 }
 
 /// Copies what comes from one side to the other.
-fn join(state: &Arc<State>, from: &TcpStream, to: &TcpStream) {
-    let (state, clone) = (Arc::clone(state), |stream: &TcpStream| stream.try_clone());
-    let (mut from, mut to) = (clone(from).expect("a copy"), clone(to).expect("a copy"));
+fn join(state: &Arc<State>, from: Arc<TcpStream>, to: Arc<TcpStream>) {
+    let state = Arc::clone(state);
     std::thread::spawn(move || {
         let mut buffer = [0; 16 << 10];
-        while let Ok(length @ 1..) = from.read(&mut buffer) {
+        while let Ok(length @ 1..) = (&*from).read(&mut buffer) {
             while state.stalls.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            if to.write_all(&buffer[..length]).is_err() {
+            if (&*to).write_all(&buffer[..length]).is_err() {
                 break;
             }
         }
