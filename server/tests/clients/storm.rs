@@ -118,7 +118,9 @@ fn a_thousand_clients_and_fifty_pages_weather_a_storm() {
     };
     let (python, pages) = (number("STORM_PYTHON", 1_000), number("STORM_PAGES", 50));
     raise_descriptors();
-    let flags = format!("--allowed-origin=* --auth-enabled true --jwt-secret {SECRET}");
+    // All come from one address; some are back before they are missed.
+    let room = format!("--max-connections={}", 2 * (python + pages));
+    let flags = format!("--allowed-origin=* --auth-enabled true --jwt-secret {SECRET} {room}");
     let more = [("JWT_SECRET", SECRET), ("LIFE", "20"), ("LIMIT", "1500")];
     storm(test, &flags, true, |proxy| {
         let script = || tools::client_command(test, "own_client.py").expect("Python");
