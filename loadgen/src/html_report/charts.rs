@@ -153,7 +153,7 @@ fn draw(paint: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn Error>>) -> Drawing 
 /// Room for the labels.
 fn frame<'a, 'b>(area: &'a Area<'b>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
     let mut chart = ChartBuilder::on(area);
-    chart.margin(8).margin_right(24).x_label_area_size(40).y_label_area_size(72);
+    chart.margin(8).margin_right(36).x_label_area_size(40).y_label_area_size(72);
     chart
 }
 
