@@ -77,7 +77,8 @@ pub(super) struct Client {
     pub(super) histories: u64,
     /// Subscriptions that began with a state.
     pub(super) states: u64,
-    /// The newest of its own messages in each channel, with the epoch, where the order is outside.
+    /// The newest of its own messages in each channel that it has by name, with the epoch, where
+    /// the order is outside.
     acknowledged: HashMap<usize, (String, u64)>,
     /// Times that it was told that nothing can be published.
     pub(super) degraded: u64,
@@ -261,6 +262,7 @@ impl Client {
             let head = head.max(self.acknowledged_in(channel, truth));
             let has = !leaves || late || self.has_up_to(channel, head, truth);
             assert!(has, "left {channel} before {head}: {value}");
+            self.acknowledged.remove(&channel);
             self.rosters.remove(&channel);
             self.forget_unless_kept(channel, truth);
         }

@@ -36,17 +36,19 @@ impl Client {
         self.may_lack || !newest || belief.next.unwrap_or(belief.latest) > head
     }
 
-    /// One of its own messages has a position.
+    /// One of its own messages has a position. It is promised those that it has published since it
+    /// subscribed: a subscription begins where its home is, which an order outside may be beyond.
     pub(super) fn is_published(&mut self, value: &Value, truth: &Truth) {
         let data = &value["data"];
         let channel = truth.channel(self.service, data["channel"].as_str().unwrap());
         let position = (data["epoch"].as_str().unwrap().to_owned(), data["seq"].as_u64().unwrap());
-        if truth.external {
+        if truth.external && self.has_by_name(channel) {
             self.acknowledged.insert(channel, position);
         }
     }
 
-    /// The newest position of its own messages in a channel, in the life that it knows of that.
+    /// The newest position of its own messages in a channel since it subscribed, in the life that
+    /// it knows of that.
     pub(super) fn acknowledged_in(&self, channel: usize, truth: &Truth) -> u64 {
         let of = self.acknowledged.get(&channel);
         let life = self.beliefs.get(&channel).and_then(|belief| belief.life());
