@@ -14,7 +14,8 @@ pub(super) const SHARES: &[Share] = &[
                path",
         tests: &[
             "server/tests/wire/faults_slow.rs::one_connection_too_many_is_closed_with_1013",
-            "server/tests/wire/faults_auth.rs::one_connection_too_many_from_an_address_is_answered_429",
+            "server/tests/wire/faults_auth.rs::\
+             one_connection_too_many_from_an_address_is_answered_429",
         ],
         ..REST
     },
@@ -90,7 +91,8 @@ pub(super) const SHARES: &[Share] = &[
         service: "that of its keys",
         kept: "bodies of {MAX_PLAIN_REQUEST} bytes do not count",
         tests: &[
-            "server/tests/wire/http_shares.rs::bodies_under_way_have_a_budget_for_each_key_and_for_all",
+            "server/tests/wire/http_shares.rs::\
+             bodies_under_way_have_a_budget_for_each_key_and_for_all",
             "server/tests/wire/http_shares.rs::what_will_be_refused_is_refused_before_it_is_read",
             "server/src/http/publish/tests.rs::too_much_is_413",
         ],

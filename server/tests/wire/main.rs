@@ -1,5 +1,5 @@
-//! What the server does for operators and on the wire. One program has all these tests: it is linked
-//! once, and tests that wait leave the processor to others.
+//! What the server does for operators and on the wire. One program has all these tests: it is
+//! linked once, and tests that wait leave the processor to others.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../common/mod.rs"]
