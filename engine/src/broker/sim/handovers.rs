@@ -284,7 +284,7 @@ impl World {
 
 #[test]
 fn hubs_that_are_handed_over_lose_and_repeat_nothing() {
-    let seeds = seeds(&[], 1);
+    let seeds = seeds(&[1636], 1);
     let met = run_all(seeds.iter().map(|seed| Plan::handed_over(*seed, None)));
     println!("{} seeds: {met:?}", seeds.len());
     assert!(seeds.len() < SEEDS as usize || met["handed over"] > 0, "{met:?}");

@@ -71,7 +71,7 @@ impl Client {
         }
         assert_eq!(told["recovered"].is_boolean(), wanted.since.is_some(), "{told}");
         let next = match &wanted.since {
-            Some(since) => self.recovers(since, wanted.whole, told, truth),
+            Some(since) => self.recovers(since, (channel, life), wanted.whole, told, truth),
             None if wanted.latest => return self.replays(channel, life, seq, truth),
             None if wanted.last > 0 => {
                 return self.begins(
@@ -107,6 +107,7 @@ impl Client {
     fn recovers(
         &mut self,
         (epoch, since): &Position,
+        (channel, life): (usize, usize),
         whole: bool,
         told: &Value,
         truth: &Truth,
@@ -129,7 +130,7 @@ impl Client {
                 is_partial.then_some(oldest)
             }
             "retention" => {
-                assert!(!truth.roomy, "nothing was dropped: {told}");
+                truth.check_dropped(channel, life, (since + 1, oldest - 1), told);
                 assert!(whole || is_partial, "what is there follows: {told}");
                 is_partial.then_some(since + 1)
             }
