@@ -28,7 +28,7 @@ pub(super) struct Places {
 #[derive(Debug, Default)]
 struct Open {
     next: u64,
-    connections: HashMap<u64, Connection>,
+    connections: HashMap<u64, Arc<Mutex<Connection>>>,
 }
 
 /// What is known of a connection.
@@ -36,6 +36,7 @@ struct Open {
 struct Connection {
     /// The name of the key of its last request that was admitted; empty where none is needed.
     owner: Option<Box<str>>,
+    /// When it began to wait for the peer.
     used: Instant,
     /// Whether the server makes an answer: it does not wait for the peer then.
     is_answering: bool,
@@ -48,6 +49,8 @@ struct Connection {
 pub(super) struct Place {
     places: Arc<Places>,
     number: u64,
+    /// The one that stands among all, as long as it does. Who holds its lock takes no other.
+    connection: Arc<Mutex<Connection>>,
 }
 
 impl Places {
@@ -62,8 +65,8 @@ impl Places {
     /// admitted request. `None` when all of those are being answered.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Place> {
         let mut open = self.open.lock();
-        let new = |connection: &&Connection| connection.owner.is_none();
-        if open.connections.values().filter(new).count() >= self.most_new {
+        let new = |connection: &Mutex<Connection>| connection.lock().owner.is_none();
+        if open.connections.values().filter(|each| new(each)).count() >= self.most_new {
             let candidates = open.connections.iter().filter(|(_, each)| new(each));
             let Some(oldest) = oldest(candidates) else {
                 self.count(GivenUp::New);
@@ -84,8 +87,10 @@ impl Places {
         let number = open.next;
         open.next += 1;
         let (used, is_answering) = (Instant::now(), false);
-        open.connections.insert(number, Connection { owner, used, is_answering, task: None });
-        Place { places: Arc::clone(self), number }
+        let connection = Connection { owner, used, is_answering, task: None };
+        let connection = Arc::new(Mutex::new(connection));
+        open.connections.insert(number, Arc::clone(&connection));
+        Place { places: Arc::clone(self), number, connection }
     }
 
     /// Ends the connection that is longest without use. To be called when the process has no
@@ -99,7 +104,7 @@ impl Places {
 
     fn end(&self, open: &mut Open, number: u64, reason: GivenUp) {
         let Some(connection) = open.connections.remove(&number) else { return };
-        connection.task.iter().for_each(AbortHandle::abort);
+        connection.lock().task.iter().for_each(AbortHandle::abort);
         self.count(reason);
     }
 
@@ -110,9 +115,14 @@ impl Places {
 }
 
 /// Of those that wait for their peers, the one that is longest without use.
-fn oldest<'a>(connections: impl Iterator<Item = (&'a u64, &'a Connection)>) -> Option<u64> {
-    let waiting = connections.filter(|(_, connection)| !connection.is_answering);
-    waiting.min_by_key(|(_, connection)| connection.used).map(|(number, _)| *number)
+fn oldest<'a>(
+    connections: impl Iterator<Item = (&'a u64, &'a Arc<Mutex<Connection>>)>,
+) -> Option<u64> {
+    let waiting = connections.filter_map(|(number, connection)| {
+        let connection = connection.lock();
+        (!connection.is_answering).then_some((connection.used, *number))
+    });
+    waiting.min().map(|(_, number)| number)
 }
 
 impl Open {
@@ -120,9 +130,10 @@ impl Open {
     /// key that has most, and as many as the owner at least. Without one, if the owner has less
     /// than an equal share: one of a key that has more than that.
     fn victim(&self, owner: &str, now: Instant, most: usize) -> Option<u64> {
+        let all = self.connections.iter().map(|(number, each)| (number, each.lock()));
+        let all: Vec<_> = all.collect();
         let owned = || {
-            let all = self.connections.iter();
-            all.filter_map(|(number, each)| Some((number, each, each.owner.as_deref()?)))
+            all.iter().filter_map(|(number, each)| Some((*number, each, each.owner.as_deref()?)))
         };
         let mut counts: HashMap<&str, usize> = HashMap::from([(owner, 0)]);
         owned().for_each(|(_, _, of)| *counts.entry(of).or_default() += 1);
@@ -140,8 +151,8 @@ impl Open {
 impl Place {
     /// The task that serves the connection.
     pub(super) fn served_by(&self, task: AbortHandle) {
-        match self.places.open.lock().connections.get_mut(&self.number) {
-            Some(connection) => connection.task = Some(task),
+        match self.places.open.lock().connections.get(&self.number) {
+            Some(connection) => connection.lock().task = Some(task),
             None => task.abort(),
         }
     }
@@ -158,14 +169,13 @@ impl Place {
 
     /// The name of the key of its last request that was admitted.
     pub(super) fn owner(&self) -> Option<Box<str>> {
-        self.places.open.lock().connections.get(&self.number)?.owner.clone()
+        self.connection.lock().owner.clone()
     }
 
     fn set(&self, is_answering: bool) {
-        if let Some(connection) = self.places.open.lock().connections.get_mut(&self.number)
-            && connection.is_answering != is_answering
-        {
-            (connection.is_answering, connection.used) = (is_answering, Instant::now());
+        let mut connection = self.connection.lock();
+        if std::mem::replace(&mut connection.is_answering, is_answering) && !is_answering {
+            connection.used = Instant::now();
         }
     }
 
@@ -175,22 +185,24 @@ impl Place {
     /// # Errors
     /// 503 when all places are taken by connections in use.
     pub(super) fn admit(&self, owner: &str) -> Result<(), ApiError> {
+        let is_new = match self.connection.lock().owner.as_deref() {
+            Some(known) if known == owner => return Ok(()),
+            known => known.is_none(),
+        };
         let mut open = self.places.open.lock();
-        let Some(own) = open.connections.get(&self.number) else { return Ok(()) };
-        if own.owner.as_deref() == Some(owner) {
+        if !open.connections.contains_key(&self.number) {
             return Ok(());
         }
-        let taken = open.connections.values().filter(|each| each.owner.is_some()).count();
-        if own.owner.is_none() && taken >= self.places.most_admitted {
+        let is_taken = |each: &&Arc<Mutex<Connection>>| each.lock().owner.is_some();
+        let taken = open.connections.values().filter(is_taken).count();
+        if is_new && taken >= self.places.most_admitted {
             let Some(victim) = open.victim(owner, Instant::now(), self.places.most_admitted) else {
                 self.places.count(GivenUp::Places);
                 return Err(ApiError::no_place());
             };
             self.places.end(&mut open, victim, GivenUp::Idle);
         }
-        if let Some(own) = open.connections.get_mut(&self.number) {
-            own.owner = Some(owner.into());
-        }
+        self.connection.lock().owner = Some(owner.into());
         Ok(())
     }
 }
