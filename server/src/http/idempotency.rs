@@ -5,8 +5,8 @@
 //! another. All share the table's places; when it is full, the owner with the most ids gives up its
 //! oldest, so that none loses an id while it has less than an equal share.
 
-use std::collections::hash_map::Entry::Occupied;
-use std::collections::{HashMap, VecDeque};
+mod table;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,13 +15,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::SetOnce;
 use uringcast_engine::{ChannelName, PublishError, Seq, ServiceId};
 
-use crate::limits::{MAX_REPEATS, REPEAT_WINDOW};
-
-/// A message's channel, and its id there: one for the table, its order and the reservation.
-type Key = Arc<(ChannelName, Box<str>)>;
-
-/// The name of an API key, empty without one, and the service that it was used for.
-pub(super) type Owner = Arc<(Box<str>, ServiceId)>;
+pub(super) use table::Owner;
+use table::{Entry, Name, Place, State, Table};
 
 /// The result of publishing a message.
 type PublishResult = Result<Seq, PublishError>;
@@ -29,36 +24,6 @@ type PublishResult = Result<Seq, PublishError>;
 /// The table, shared by all requests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IdempotencyTable(Arc<Mutex<Table>>);
-
-#[derive(Debug, Default)]
-struct Table {
-    /// At most one for each pair of a key and a service.
-    owners: HashMap<Owner, Owned>,
-    /// Elements of all queues.
-    total: usize,
-    next_number: u64,
-}
-
-/// The messages of one owner.
-#[derive(Debug, Default)]
-struct Owned {
-    entries: HashMap<Key, Entry>,
-    /// Oldest first. An entry that was replaced or given up has another number.
-    order: VecDeque<(Instant, u64, Key)>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    number: u64,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    /// Being published: repeats get the result of the first request.
-    Pending(Arc<SetOnce<PublishResult>>),
-    Published(Seq),
-}
 
 /// What to do with a message.
 #[derive(Debug)]
@@ -75,9 +40,8 @@ pub(super) enum Claim {
 #[derive(Debug)]
 pub(super) struct Reservation {
     table: IdempotencyTable,
-    owner: Owner,
-    key: Key,
-    number: u64,
+    place: Place,
+    id: Box<str>,
     result: Arc<SetOnce<PublishResult>>,
 }
 
@@ -89,31 +53,27 @@ impl IdempotencyTable {
     /// Looks a message up, and enters it if it is new.
     pub(super) fn claim(
         &self,
-        owner: &Owner,
-        channel: ChannelName,
+        owner: Owner<'_>,
+        channel: &ChannelName,
         id: Box<str>,
         now: Instant,
     ) -> Claim {
         let mut table = self.0.lock();
+        let owner = table.owner(owner);
         table.evict_old(owner, now);
-        let key = Arc::new((channel, id));
-        match table.owners.get(owner).and_then(|owned| owned.entries.get(&key)) {
-            Some(Entry { state: State::Published(seq), .. }) => return Claim::Known(*seq),
-            Some(Entry { state: State::Pending(result), .. }) => {
+        let name = Name { owner, channel, id: &id };
+        let hash = table.hash(name);
+        match table.find(hash, name).map(|entry| &entry.state) {
+            Some(State::Published(seq)) => return Claim::Known(*seq),
+            Some(State::Pending(result)) => {
                 return Claim::Pending(PendingResult(Arc::clone(result)));
             }
             None => {}
         }
-        table.make_room(now);
-        let number = table.next_number;
-        (table.next_number, table.total) = (number + 1, table.total + 1);
         let result = Arc::new(SetOnce::new());
-        let owned = table.owners.entry(Arc::clone(owner)).or_default();
-        let state = State::Pending(Arc::clone(&result));
-        owned.entries.insert(Arc::clone(&key), Entry { number, state });
-        owned.order.push_back((now, number, Arc::clone(&key)));
-        let (table, owner) = (self.clone(), Arc::clone(owner));
-        Claim::New(Reservation { table, owner, key, number, result })
+        let place = table.insert(hash, name, now, State::Pending(Arc::clone(&result)));
+        drop(table);
+        Claim::New(Reservation { table: self.clone(), place, id, result })
     }
 }
 
@@ -134,16 +94,15 @@ impl IdempotencyTable {
     /// What is published, a line for each, the oldest of each owner first.
     pub(crate) fn lines(&self, now: Instant) -> Vec<u8> {
         let (table, mut lines) = (self.0.lock(), Vec::new());
-        for (owner, owned) in &table.owners {
-            for (since, number, key) in &owned.order {
-                let entry = owned.entries.get(key).filter(|entry| entry.number == *number);
-                let Some(Entry { state: State::Published(seq), .. }) = entry else { continue };
+        for chain in &table.chains {
+            for Entry { since, channel, id, state, .. } in table.entries(chain) {
+                let State::Published(seq) = state else { continue };
                 let age = now.duration_since(*since).as_millis();
                 let remembered = Remembered {
-                    key: owner.0.clone(),
-                    service: owner.1.0,
-                    channel: key.0.as_str().to_owned(),
-                    id: key.1.clone(),
+                    key: chain.owner.key.clone(),
+                    service: chain.owner.service.0,
+                    channel: channel.as_str().to_owned(),
+                    id: id.as_str().into(),
                     seq: seq.0,
                     age_ms: u64::try_from(age).unwrap_or(u64::MAX),
                 };
@@ -165,9 +124,9 @@ impl IdempotencyTable {
             let service = ServiceId(line.service);
             let channel = ChannelName::parse(&line.channel).map_err(|error| error.to_string())?;
             let since = now.checked_sub(Duration::from_millis(line.age_ms)).unwrap_or(now);
-            let owner = Arc::new((line.key, service));
+            let owner = Owner { key: &line.key, service };
             // Only a line that is there twice is known already.
-            if let Claim::New(new) = self.claim(&owner, channel.at(service), line.id, since) {
+            if let Claim::New(new) = self.claim(owner, &channel.at(service), line.id, since) {
                 new.settle(Ok(Seq(line.seq)));
             }
         }
@@ -175,66 +134,20 @@ impl IdempotencyTable {
     }
 }
 
-impl Table {
-    /// Evicts an owner's entries that are older than the window.
-    fn evict_old(&mut self, owner: &Owner, now: Instant) {
-        self.total -= self.owners.get_mut(owner).map_or(0, |owned| owned.evict_old(now));
-    }
-
-    /// Makes room for one entry more. In a full table everything older than the window goes, and if
-    /// there is nothing, the oldest entry of the owner that has the most.
-    fn make_room(&mut self, now: Instant) {
-        if self.total < MAX_REPEATS {
-            return;
-        }
-        self.total -= self.owners.values_mut().map(|owned| owned.evict_old(now)).sum::<usize>();
-        if self.total >= MAX_REPEATS
-            && let Some(most) = self.owners.values_mut().max_by_key(|owned| owned.order.len())
-        {
-            most.evict_oldest();
-            self.total -= 1;
-        }
-    }
-}
-
-impl Owned {
-    /// Evicts what is older than the window. Returns how many.
-    fn evict_old(&mut self, now: Instant) -> usize {
-        let is_old = |since: &Instant| now.duration_since(*since) >= REPEAT_WINDOW;
-        let old = self.order.iter().take_while(|(since, ..)| is_old(since)).count();
-        (0..old).for_each(|_| self.evict_oldest());
-        old
-    }
-
-    fn evict_oldest(&mut self) {
-        if let Some((_, number, key)) = self.order.pop_front() {
-            self.remove_entry(key, number);
-        }
-    }
-
-    fn remove_entry(&mut self, key: Key, number: u64) {
-        if let Occupied(entry) = self.entries.entry(key)
-            && entry.get().number == number
-        {
-            entry.remove();
-        }
-    }
-}
-
 impl Reservation {
     /// The message's id among those of all owners, for an order of several servers that remembers
     /// such ids by channel.
     pub(super) fn message_id(&self) -> Box<str> {
-        format!("{}\u{1f}{}", self.owner.0, self.key.1).into()
+        let table = self.table.0.lock();
+        let owner = &table.chains[self.place.owner as usize].owner;
+        format!("{}\u{1f}{}", owner.key, self.id).into()
     }
 
     /// Records the result. After a failure the next request with this id may publish the message.
     pub(super) fn settle(self, result: PublishResult) {
         let _ = self.result.set(result);
         if let Ok(seq) = result
-            && let Some(owned) = self.table.0.lock().owners.get_mut(&self.owner)
-            && let Some(entry) = owned.entries.get_mut(&self.key)
-            && entry.number == self.number
+            && let Some(entry) = self.table.0.lock().entry(self.place)
         {
             entry.state = State::Published(seq);
         }
@@ -246,13 +159,8 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         // Fails if it was settled.
         let _ = self.result.set(Err(PublishError::Saturated));
-        if self.result.get().is_some_and(Result::is_ok) {
-            return;
-        }
-        if let Some(owned) = self.table.0.lock().owners.get_mut(&self.owner)
-            && let Some(Entry { state: State::Pending(_), .. }) = owned.entries.get(&self.key)
-        {
-            owned.remove_entry(Arc::clone(&self.key), self.number);
+        if !self.result.get().is_some_and(Result::is_ok) {
+            self.table.0.lock().forget(self.place);
         }
     }
 }

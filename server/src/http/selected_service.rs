@@ -88,8 +88,8 @@ impl SelectedService {
     }
 
     /// Whose the ids of published messages are.
-    pub(super) fn owner(&self) -> Owner {
-        Arc::new((self.caller.name().into(), self.id))
+    pub(super) fn owner(&self) -> Owner<'_> {
+        Owner { key: self.caller.name(), service: self.id }
     }
 
     /// The largest `data` that the service takes.

@@ -1,15 +1,17 @@
 use super::*;
 
-fn owner(key: &str, service: u8) -> Owner {
-    Arc::new((key.into(), ServiceId(service)))
+use crate::limits::{MAX_REPEATS, REPEAT_WINDOW};
+
+fn owner(key: &str, service: u8) -> Owner<'_> {
+    Owner { key, service: ServiceId(service) }
 }
 
-fn claim_as(repeats: &IdempotencyTable, owner: &Owner, id: &str, now: Instant) -> Claim {
-    repeats.claim(owner, ChannelName::parse("c").unwrap(), id.into(), now)
+fn claim_as(repeats: &IdempotencyTable, owner: Owner<'_>, id: &str, now: Instant) -> Claim {
+    repeats.claim(owner, &ChannelName::parse("c").unwrap(), id.into(), now)
 }
 
 fn claim(repeats: &IdempotencyTable, id: &str, now: Instant) -> Claim {
-    claim_as(repeats, &owner("", 0), id, now)
+    claim_as(repeats, owner("", 0), id, now)
 }
 
 fn first(repeats: &IdempotencyTable, id: &str, now: Instant) -> Reservation {
@@ -28,7 +30,7 @@ fn a_repeat_is_known_within_the_window_and_forgotten_after_it() {
     assert!(matches!(claim(&repeats, "a", just), Claim::Known(Seq(7))));
     first(&repeats, "a", late).settle(Ok(Seq(8)));
     let elsewhere =
-        repeats.claim(&owner("", 0), ChannelName::parse("d").unwrap(), "a".into(), late);
+        repeats.claim(owner("", 0), &ChannelName::parse("d").unwrap(), "a".into(), late);
     assert!(matches!(elsewhere, Claim::New(_)), "an id is of its channel");
 }
 
@@ -59,9 +61,7 @@ fn the_table_holds_so_many_and_the_oldest_go() {
         first(&repeats, &i.to_string(), now).settle(Ok(Seq(i as u64)));
     }
     let table = repeats.0.lock();
-    let owned = &table.owners[&owner("", 0)];
-    let lengths = [table.total, owned.entries.len(), owned.order.len()];
-    assert_eq!(lengths, [MAX_REPEATS; 3]);
+    assert_eq!([table.len(), table.chains[0].length], [MAX_REPEATS; 2]);
     drop(table);
     assert!(matches!(claim(&repeats, "1", now), Claim::Known(_)), "a repeat evicts nothing");
     assert!(matches!(claim(&repeats, "0", now), Claim::New(_)), "the oldest had to go");
@@ -73,9 +73,9 @@ fn the_table_holds_so_many_and_the_oldest_go() {
 fn ids_belong_to_a_key_and_a_service() {
     let (repeats, now) = (IdempotencyTable::default(), Instant::now());
     for owner in [owner("ci", 0), owner("other", 0), owner("ci", 1)] {
-        let Claim::New(new) = claim_as(&repeats, &owner, "a", now) else { panic!("{owner:?}") };
+        let Claim::New(new) = claim_as(&repeats, owner, "a", now) else { panic!("{owner:?}") };
         new.settle(Ok(Seq(1)));
-        assert!(matches!(claim_as(&repeats, &owner, "a", now), Claim::Known(_)), "{owner:?}");
+        assert!(matches!(claim_as(&repeats, owner, "a", now), Claim::Known(_)), "{owner:?}");
     }
 }
 
@@ -83,34 +83,36 @@ fn ids_belong_to_a_key_and_a_service() {
 fn one_owner_s_ids_evict_no_other_s_share() {
     let (repeats, now) = (IdempotencyTable::default(), Instant::now());
     let (small, large) = (owner("small", 0), owner("large", 0));
-    let publish = |owner: &Owner, id: usize| match claim_as(&repeats, owner, &id.to_string(), now) {
-        Claim::New(new) => new.settle(Ok(Seq(1))),
-        other => panic!("{id} of {owner:?} is not new: {other:?}"),
-    };
-    let is_known = |owner: &Owner, id: usize| {
+    let publish =
+        |owner: Owner<'_>, id: usize| match claim_as(&repeats, owner, &id.to_string(), now) {
+            Claim::New(new) => new.settle(Ok(Seq(1))),
+            other => panic!("{id} of {owner:?} is not new: {other:?}"),
+        };
+    let is_known = |owner: Owner<'_>, id: usize| {
         matches!(claim_as(&repeats, owner, &id.to_string(), now), Claim::Known(_))
     };
-    (0..100).for_each(|id| publish(&small, id));
-    (0..2 * MAX_REPEATS).for_each(|id| publish(&large, id));
-    assert!((0..100).all(|id| is_known(&small, id)));
+    (0..100).for_each(|id| publish(small, id));
+    (0..2 * MAX_REPEATS).for_each(|id| publish(large, id));
+    assert!((0..100).all(|id| is_known(small, id)));
     // The other one gets its half in turn, and not more.
-    (100..MAX_REPEATS).for_each(|id| publish(&small, id));
-    assert!(is_known(&small, MAX_REPEATS / 2 + 2) && !is_known(&small, 0));
-    assert!(is_known(&large, 3 * MAX_REPEATS / 2 + 2));
-    assert_eq!(repeats.0.lock().total, MAX_REPEATS);
+    (100..MAX_REPEATS).for_each(|id| publish(small, id));
+    assert!(is_known(small, MAX_REPEATS / 2 + 2) && !is_known(small, 0));
+    assert!(is_known(large, 3 * MAX_REPEATS / 2 + 2));
+    // Who asked for the one that is gone took a place, and gave it up.
+    assert_eq!(repeats.0.lock().len(), MAX_REPEATS - 1);
 }
 
 #[test]
 fn what_others_have_left_behind_goes_first() {
     let (repeats, start) = (IdempotencyTable::default(), Instant::now());
     let (old, new) = (owner("old", 0), owner("new", 0));
-    let publish = |owner: &Owner, id: usize, now| {
+    let publish = |owner: Owner<'_>, id: usize, now| {
         if let Claim::New(new) = claim_as(&repeats, owner, &id.to_string(), now) {
             new.settle(Ok(Seq(1)));
         }
     };
-    (0..MAX_REPEATS / 2).for_each(|id| publish(&old, id, start));
+    (0..MAX_REPEATS / 2).for_each(|id| publish(old, id, start));
     let late = start + REPEAT_WINDOW;
-    (0..MAX_REPEATS).for_each(|id| publish(&new, id, late));
-    assert!(matches!(claim_as(&repeats, &new, "0", late), Claim::Known(_)));
+    (0..MAX_REPEATS).for_each(|id| publish(new, id, late));
+    assert!(matches!(claim_as(&repeats, new, "0", late), Claim::Known(_)));
 }

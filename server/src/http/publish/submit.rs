@@ -71,7 +71,7 @@ async fn submit_one(
 ) -> Result<Result<Accepted, PublishError>, PublishError> {
     let claim = id.map(|id| {
         let channel = publication.channel.clone().at(selected.id);
-        selected.control.idempotency.claim(&selected.owner(), channel, id, Instant::now())
+        selected.control.idempotency.claim(selected.owner(), &channel, id, Instant::now())
     });
     let repeat = |seq| Accepted { seq, duplicate: true };
     let reservation = match claim {
@@ -94,7 +94,7 @@ async fn submit_batch(
     let (mut sources, mut batch, mut reservations) = (Vec::new(), Vec::new(), Vec::new());
     for Message { publication, id } in messages {
         let channel = || publication.channel.clone().at(selected.id);
-        let claim = id.map(|id| selected.control.idempotency.claim(&owner, channel(), id, now));
+        let claim = id.map(|id| selected.control.idempotency.claim(owner, &channel(), id, now));
         sources.push(match claim {
             Some(Claim::Known(seq)) => ResultSource::Known(seq),
             Some(Claim::Pending(pending)) => ResultSource::Pending(pending),

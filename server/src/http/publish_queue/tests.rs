@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use uringcast_engine::{ChannelName, Config, Engine, EventName, JsonObject, Service, ServiceId};
 
 use super::*;
-use crate::http::idempotency::{Claim, IdempotencyTable};
+use crate::http::idempotency::{Claim, IdempotencyTable, Owner};
 
 fn engine() -> Engine {
     let service = Service { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Service::default() };
@@ -32,8 +32,8 @@ async fn a_publisher_that_hangs_up_has_published() {
     let engine = engine();
     let queue = PublishQueue::start(engine.publisher(ServiceId(0)), EngineGate::default());
     let (table, now) = (IdempotencyTable::default(), Instant::now());
-    let owner = std::sync::Arc::new(("ci".into(), ServiceId(0)));
-    let claim = || table.claim(&owner, channel(), "a".into(), now);
+    let owner = Owner { key: "ci", service: ServiceId(0) };
+    let claim = || table.claim(owner, &channel(), "a".into(), now);
     let Claim::New(reservation) = claim() else { panic!("it is new") };
     assert!(poll(queue.publish(publication(), Some(reservation))).is_pending());
     let Claim::Pending(result) = claim() else { panic!("it is under way") };
