@@ -36,6 +36,7 @@ mod request_target;
 mod response_buffer;
 mod revocation_body;
 mod revoke_tokens;
+mod rule_headers;
 mod scrape;
 mod selected_service;
 mod serve;

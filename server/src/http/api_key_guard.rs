@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use uringcast_engine::ChannelName;
@@ -13,6 +13,7 @@ use super::control::Control;
 use super::csrf;
 use super::error::ApiError;
 use super::places::Place;
+use super::rule_headers::RuleHeaders;
 use crate::auth::ApiKeys;
 use crate::metrics::Requests;
 use crate::settings::value::{ApiKey, Right};
@@ -36,8 +37,9 @@ pub(super) async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let caller = guard.caller(request.headers());
-    let admitted = guard.admit(&caller, request.method(), request.uri().path(), request.headers());
+    let headers = RuleHeaders::of(request.headers());
+    let caller = guard.caller(&headers);
+    let admitted = guard.admit(&caller, request.method(), request.uri().path(), &headers);
     // A test may call without a connection.
     let place = request.extensions().get::<Arc<Place>>();
     let entered = admitted.and_then(|()| place.map_or(Ok(()), |place| place.admit(caller.name())));
@@ -53,9 +55,11 @@ pub(super) async fn check(
 }
 
 /// A header that decides about a request and is given twice: a proxy might have read the other one.
-fn repeated(headers: &HeaderMap) -> Option<&'static str> {
-    let mut all = ["authorization", "x-api-key", "content-type"].into_iter();
-    all.find(|name| headers.get_all(*name).iter().nth(1).is_some())
+fn repeated(headers: &RuleHeaders<'_>) -> Option<&'static str> {
+    let RuleHeaders { authorization, api_key, content_type, .. } = headers;
+    let all =
+        [("authorization", authorization), ("x-api-key", api_key), ("content-type", content_type)];
+    all.into_iter().find(|(_, given)| given.is_repeated()).map(|(name, _)| name)
 }
 
 impl ApiKeyGuard {
@@ -66,7 +70,7 @@ impl ApiKeyGuard {
     }
 
     /// Who sends a request, as far as its key says.
-    pub(super) fn caller(&self, headers: &HeaderMap) -> Caller {
+    pub(super) fn caller(&self, headers: &RuleHeaders<'_>) -> Caller {
         Caller(presented_key(headers, &self.keys))
     }
 
@@ -80,7 +84,7 @@ impl ApiKeyGuard {
         caller: &Caller,
         method: &Method,
         path: &str,
-        headers: &HeaderMap,
+        headers: &RuleHeaders<'_>,
     ) -> Result<(), ApiError> {
         if let Some(header) = repeated(headers) {
             let text = format!("the header {header} is given more than once");
@@ -109,12 +113,12 @@ impl ApiKeyGuard {
     }
 }
 
-fn presented_key(headers: &HeaderMap, keys: &ApiKeys) -> Option<Arc<ApiKey>> {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
-        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+fn presented_key(headers: &RuleHeaders<'_>, keys: &ApiKeys) -> Option<Arc<ApiKey>> {
+    let bearer = headers.authorization.text().and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().as_bytes())
     });
-    let own = headers.get("x-api-key").map(|value| value.as_bytes());
+    let own = headers.api_key.bytes();
     // Both headers are compared, whatever the first gives.
     let [bearer, own] = [bearer, own].map(|shown| shown.and_then(|shown| keys.find(shown)));
     bearer.or(own)

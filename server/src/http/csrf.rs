@@ -9,12 +9,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::error::ApiError;
 use super::media_type;
+use super::rule_headers::RuleHeaders;
 
 /// The answer to a request of another page.
 pub(super) fn refusal() -> ApiError {
@@ -36,26 +37,26 @@ pub(super) async fn check_host(
     request: Request,
     next: Next,
 ) -> Response {
-    match is_same_origin(request.headers(), !is_local) {
+    match is_same_origin(&RuleHeaders::of(request.headers()), !is_local) {
         true => next.run(request).await,
         false => refusal().into_response(),
     }
 }
 
 /// Whether a request changes nothing, or no other site's page has caused it.
-pub(super) fn is_same_site(method: &Method, headers: &HeaderMap) -> bool {
-    const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(super) fn is_same_site(method: &Method, headers: &RuleHeaders<'_>) -> bool {
     method.is_safe()
-        || matches!(single(headers, &FETCH_SITE), Ok(None | Some("same-origin" | "none")))
+        || matches!(headers.fetch_site.single(), Ok(None | Some("same-origin" | "none")))
 }
 
 /// Whether a request has no body to read and calls it nothing, or calls it JSON.
-pub(super) fn is_json(method: &Method, headers: &HeaderMap) -> bool {
-    let is_empty = headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0")
-        && !headers.contains_key(header::TRANSFER_ENCODING);
-    is_empty && !headers.contains_key(header::CONTENT_TYPE)
+pub(super) fn is_json(method: &Method, headers: &RuleHeaders<'_>) -> bool {
+    let media = headers.content_type;
+    let is_empty = headers.content_length.bytes().is_none_or(|length| length == b"0")
+        && !headers.transfer_encoding.is_given();
+    is_empty && !media.is_given()
         || ![Method::POST, Method::PUT].contains(method)
-        || single(headers, &header::CONTENT_TYPE).is_ok() && media_type::is_json(headers)
+        || media.single().is_ok() && media_type::is_json(media)
 }
 
 /// Whether no page sent this request, or a page of this very host and port.
@@ -65,9 +66,8 @@ pub(super) fn is_json(method: &Method, headers: &HeaderMap) -> bool {
 /// a page has no key. Without a key, `Host` must be an address or `localhost`, which no name server
 /// resolves. With a key, programs that are not browsers may use any name. A key is required where
 /// other machines reach the port. A metrics port that they reach has no key, and any name too.
-pub(super) fn is_same_origin(headers: &HeaderMap, any_name: bool) -> bool {
-    let (Ok(host), Ok(origin)) = (single(headers, &header::HOST), single(headers, &header::ORIGIN))
-    else {
+pub(super) fn is_same_origin(headers: &RuleHeaders<'_>, any_name: bool) -> bool {
+    let (Ok(host), Ok(origin)) = (headers.host.single(), headers.origin.single()) else {
         return false;
     };
     let named = host.is_none_or(|host| any_name || is_address_or_localhost(host));
@@ -76,16 +76,6 @@ pub(super) fn is_same_origin(headers: &HeaderMap, any_name: bool) -> bool {
         origin.is_some() && origin == host
     });
     named && same
-}
-
-/// The header, if there is one; an error when there are several or it is no text.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ()> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(one), None) => one.to_str().map(Some).map_err(drop),
-        _ => Err(()),
-    }
 }
 
 /// Whether this host is an address, or the one name that means loopback everywhere.

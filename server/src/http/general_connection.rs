@@ -22,7 +22,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::error::Draining;
-use super::media_type::is_lines;
+use super::media_type::{content_type, is_lines};
 use super::places::Place;
 use super::tracked_body::{BodyCopy, TrackedBody};
 use crate::handover::Passing;
@@ -192,7 +192,7 @@ fn answer(
 impl Original {
     /// `None` of a stream, of which lines may be published already.
     fn of(request: &hyper::Request<Incoming>) -> Option<Original> {
-        if is_lines(request.headers()) {
+        if is_lines(content_type(request.headers())) {
             return None;
         }
         let body = Arc::<BodyCopy>::default();

@@ -7,12 +7,13 @@ pub(crate) mod fuzz_plain_request;
 
 use std::mem::MaybeUninit;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use axum::http::Uri;
 use httparse::Status;
 
 use super::media_type::is_lines;
 use super::publish::Form;
 use super::request_target;
+use super::rule_headers::RuleHeaders;
 use crate::limits::{MAX_PLAIN_HEADERS, MAX_PLAIN_REQUEST};
 
 /// Why some bytes do not begin with a plain request.
@@ -31,7 +32,7 @@ pub(super) enum Unread {
 #[derive(Debug)]
 pub(super) struct PlainRequest<'a> {
     pub(super) uri: Uri,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: RuleHeaders<'a>,
     pub(super) form: Form,
     pub(super) body: &'a [u8],
     /// Bytes of head and body.
@@ -45,15 +46,8 @@ impl PlainRequest<'_> {
     }
 }
 
-/// Headers that change how a body is read or a connection goes on. `Connection` is plain where it
-/// says what HTTP/1.1 does anyway.
-const NOT_PLAIN: [HeaderName; 5] = [
-    header::TRANSFER_ENCODING,
-    header::CONTENT_ENCODING,
-    header::EXPECT,
-    header::UPGRADE,
-    header::TE,
-];
+/// Headers that change how a body is read or a connection goes on.
+const NOT_PLAIN: [&str; 5] = ["transfer-encoding", "content-encoding", "expect", "upgrade", "te"];
 
 /// Reads the request that these bytes begin with. Where this function and hyper could differ on
 /// what a request is, it is not plain.
@@ -81,29 +75,28 @@ pub(super) fn read(bytes: &[u8]) -> Result<PlainRequest<'_>, Unread> {
 }
 
 /// The head of a request that is plain, wherever it goes, and the length of its body.
-fn plain(head: &httparse::Request<'_, '_>) -> Option<(Uri, HeaderMap, usize)> {
+fn plain<'a>(head: &httparse::Request<'_, 'a>) -> Option<(Uri, RuleHeaders<'a>, usize)> {
     if (head.method, head.version) != (Some("POST"), Some(1)) {
         return None;
     }
     let path = head.path.filter(|path| path.starts_with('/'))?;
     let uri = Uri::try_from(path).ok()?;
-    let (mut headers, mut length) = (HeaderMap::with_capacity(head.headers.len()), None);
-    for header in head.headers.iter() {
-        let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
-        let is_plain = match &name {
-            &header::CONTENT_LENGTH => length.replace(number(header.value)?).is_none(),
-            &header::CONNECTION => header.value.eq_ignore_ascii_case(b"keep-alive"),
-            name => !NOT_PLAIN.contains(name),
-        };
-        if !is_plain {
+    let mut headers = RuleHeaders::default();
+    for httparse::Header { name, value } in head.headers.iter() {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        // A `Connection` is plain that says what HTTP/1.1 does anyway.
+        let is_other = is("connection") && !value.eq_ignore_ascii_case(b"keep-alive");
+        if is_other || NOT_PLAIN.into_iter().any(is) {
             return None;
         }
-        headers.append(name, HeaderValue::from_bytes(header.value).ok()?);
+        headers.add(name, value);
     }
-    if is_lines(&headers) || !request_target::is_text(&uri) {
+    let length = headers.content_length;
+    let length = length.bytes().filter(|_| !length.is_repeated()).and_then(number)?;
+    if is_lines(headers.content_type) || !request_target::is_text(&uri) {
         return None;
     }
-    Some((uri, headers, length?))
+    Some((uri, headers, length))
 }
 
 /// A number that is written in digits only.

@@ -10,7 +10,7 @@ mod submit;
 use std::borrow::Cow;
 
 use axum::extract::{Query, Request};
-use axum::http::{HeaderMap, Uri};
+use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -19,8 +19,9 @@ use uringcast_engine::{
 };
 
 use super::error::ApiError;
-use super::media_type::is_lines;
+use super::media_type::{content_type, is_lines};
 use super::published::{MessageResult, Published, Results};
+use super::rule_headers::Given;
 use super::selected_service::SelectedService;
 use crate::limits::MAX_PUBLISH_BODY;
 use crate::read_files::without_mark;
@@ -68,7 +69,7 @@ pub(super) async fn publish(
     selected: SelectedService,
     request: Request,
 ) -> Result<Response, ApiError> {
-    if is_lines(request.headers()) {
+    if is_lines(content_type(request.headers())) {
         return stream::publish(selected, request).await;
     }
     Ok(publish_whole(&selected, Form::Envelope, request).await?.into_response())
@@ -88,7 +89,7 @@ async fn publish_whole(
     request: Request,
 ) -> Result<Published, ApiError> {
     let (parts, body) = request.into_parts();
-    let head = Head::read(selected, form, &parts.uri, &parts.headers)?;
+    let head = Head::read(selected, form, &parts.uri, Given::of(&parts.headers, IDEMPOTENCY_KEY))?;
     let body = selected.body_share().read(body, MAX_PUBLISH_BODY).await?;
     publish_body(selected, head, &body.bytes).await
 }
@@ -109,7 +110,7 @@ impl<'a> Head<'a> {
         selected: &SelectedService,
         form: Form,
         uri: &Uri,
-        headers: &'a HeaderMap,
+        key: Given<'a>,
     ) -> Result<Head<'a>, ApiError> {
         let names = match form {
             Form::Envelope => None,
@@ -121,7 +122,7 @@ impl<'a> Head<'a> {
                 Some((channel, event, key))
             }
         };
-        Ok(Head { key: idempotency_key(headers)?, names })
+        Ok(Head { key: idempotency_key(key)?, names })
     }
 }
 
@@ -152,17 +153,17 @@ pub(super) async fn publish_body(
 }
 
 /// The key of a request, if it has one.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
-    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let Some(key) = keys.next() else { return Ok(None) };
+fn idempotency_key(given: Given<'_>) -> Result<Option<&str>, ApiError> {
+    if !given.is_given() {
+        return Ok(None);
+    }
     let bad = |why: &dyn std::fmt::Display| {
         ApiError::bad_request(format!("the header Idempotency-Key {why}"))
     };
-    if keys.next().is_some() {
+    if given.is_repeated() {
         return Err(bad(&"is given more than once"));
     }
-    // `to_str` takes visible ASCII, blanks and tabs.
-    let key = key.to_str().ok().filter(|key| !key.contains([' ', '\t']));
+    let key = given.text().filter(|key| !key.contains([' ', '\t']));
     let key = key.ok_or_else(|| bad(&"is not visible ASCII without blanks"))?;
     check_id(key).map_err(|error| bad(&error))?;
     Ok(Some(key))

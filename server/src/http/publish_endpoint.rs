@@ -52,6 +52,7 @@ impl PublishEndpoint {
     ) -> Result<Published, ApiError> {
         let selected = SelectedService::new(&self.control, request.service(), caller.clone())?;
         let PlainRequest { uri, headers, form, body, .. } = request;
-        publish_body(&selected, Head::read(&selected, *form, uri, headers)?, body).await
+        let head = Head::read(&selected, *form, uri, headers.idempotency_key)?;
+        publish_body(&selected, head, body).await
     }
 }

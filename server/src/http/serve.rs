@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::error::ApiError;
 use super::general_connection::GeneralConnection;
-use super::media_type::is_lines;
+use super::media_type::{content_type, is_lines};
 use super::places::{Place, Places};
 use super::publish_connection::{Next as NextServer, PublishConnection};
 use super::publish_endpoint::PublishEndpoint;
@@ -206,7 +206,7 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, Socket
 
 async fn deadline(request: Request, next: Next) -> Response {
     let late = |_| ApiError::late().into_response();
-    if is_lines(request.headers()) {
+    if is_lines(content_type(request.headers())) {
         // A stream may take as long as something comes.
         return next.run(request).await;
     }

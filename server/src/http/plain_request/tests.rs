@@ -24,7 +24,7 @@ fn a_publish_request_is_read_with_its_headers_and_its_body() {
         let read = read(two.as_bytes()).unwrap_or_else(|why| panic!("{why:?}: {one}"));
         assert_eq!((read.form, read.service(), read.length), (form, service, one.len()));
         assert_eq!(read.body, BODY.as_bytes());
-        assert_eq!(read.headers["x-api-key"], "k");
+        assert_eq!(read.headers.api_key.bytes(), Some(&b"k"[..]));
         assert_eq!(read.uri.query(), line.split_once('?').map(|(_, query)| query));
     }
 }

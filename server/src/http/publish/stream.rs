@@ -17,10 +17,11 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 use uringcast_engine::PublishError;
 
-use super::idempotency_key;
 use super::parse::parse_item;
 use super::submit::{Accepted, Message, submit};
+use super::{IDEMPOTENCY_KEY, idempotency_key};
 use crate::http::error::ApiError;
+use crate::http::rule_headers::Given;
 use crate::http::selected_service::{MaxData, SelectedService};
 use crate::limits::{
     MAX_PUBLISH_BATCH, PUBLISH_LINE_REST, PUBLISH_STREAM_IDLE, PUBLISH_STREAM_PATIENCE,
@@ -31,7 +32,8 @@ pub(super) async fn publish(
     selected: SelectedService,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let key = idempotency_key(request.headers())?.map(String::from);
+    let key = Given::of(request.headers(), IDEMPOTENCY_KEY);
+    let key = idempotency_key(key)?.map(String::from);
     let max_data = selected.max_data();
     let mut stream = Stream { selected, key, max_data, progress: Progress::default() };
     let mut body = request.into_body();
