@@ -91,8 +91,7 @@ impl From<RequestError> for SetupError {
     }
 }
 
-/// Asks until JetStream has a leader and streams can be read: all servers may have been started
-/// together, and a stream that was just made has no reader yet.
+/// Asks until JetStream has a leader and its streams a reader, as those just begun have not yet.
 pub(super) async fn patiently<T>(
     mut ask: impl AsyncFnMut() -> Result<T, SetupError>,
 ) -> Result<T, SetupError> {
