@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 pub use channels::{ChannelDetail, ChannelInfo};
 pub use external_feed::ExternalFeed;
 pub use handover::{
-    HandedOver, NotHandedOver, NotTakenOver, Predecessor, Prepared, Stopped, Successor,
+    HandedOver, NotHandedOver, NotTakenOver, Predecessor, Prepared, StandingBy, Stopped, Successor,
 };
 pub use home_ticket::HomeTicket;
 pub use live_config::LiveConfig;

@@ -8,7 +8,7 @@
 //! * `reconnects`: clients that are told to reconnect, and when their connections are closed;
 //! * `shared_count`: what the services of a fleet share, and how much of it each may take;
 //! * `log_page`: what is read of a log by request;
-//! * `handover`: what goes over to another process, and what comes from one;
+//! * `handover`, `early_marks`: what goes over to another process, and what comes from one;
 //! * `inbound`, `lifecycle`, `tick`, `disconnect`, `reconfigure`: moves that need all components;
 //! * `connection_query`, `connection_info`: what operators ask of connections, and are told;
 //! * `effect`, `client_report`: what leaves the broker for its event loop;
@@ -27,6 +27,7 @@ mod core;
 mod degradation;
 mod delivery;
 mod disconnect;
+mod early_marks;
 pub mod effect;
 mod from_shards;
 mod from_upstream;

@@ -16,7 +16,8 @@
 //! | `secret_bytes` | [`SecretBytes`]: keys and tokens |
 //! | `blob` | [`Blob`]: state of the program around the engine |
 //! | `byte_codec`, `format`, `document` | the bytes of all of it |
-//! | `division`, `shard_part` | [`State::divide`] and its [`Part`]s |
+//! | `early_connections`, `early_division` | [`Early`]: connections that go over before the rest |
+//! | `division`, `placement`, `shard_part` | [`State::divide`] and its [`Part`]s |
 //! | `handover_error` | [`HandoverError`] |
 
 mod blob;
@@ -24,11 +25,14 @@ mod byte_codec;
 mod connection_state;
 mod division;
 mod document;
+mod early_connections;
+mod early_division;
 mod engine_state;
 mod format;
 mod handover_error;
 mod homed_channel;
 mod inbound_state;
+mod placement;
 mod roster_state;
 mod secret_bytes;
 mod session_state;
@@ -43,6 +47,7 @@ pub use connection_state::{
 #[cfg(any(test, fuzzing))]
 pub(crate) use document::reseal;
 pub use document::{FORMAT_VERSION, READABLE_FROM, State, head};
+pub use early_connections::{Early, EarlyBook, EarlyPlace};
 pub use engine_state::EngineState;
 pub use handover_error::HandoverError;
 pub use homed_channel::{Channel, History, Sent};
@@ -53,7 +58,7 @@ pub use session_state::{
     Action, CloseCause, Departure, EndKind, Fault, Identity, Order, SentMessage, Session,
     Verification, Waiting,
 };
-pub use shard_part::{Part, PlacedChannel, PlacedRole};
+pub use shard_part::{EarlySubscription, Part, PlacedChannel, PlacedRole};
 pub use shard_state::ShardState;
 
 #[cfg(test)]

@@ -123,8 +123,8 @@ pub mod wire;
 
 pub use api::{
     BatchTicket, ChannelDetail, ChannelInfo, Engine, ExternalFeed, HandedOver, HomeTicket,
-    LiveConfig, NotHandedOver, NotTakenOver, Predecessor, Prepared, Publisher, Stopped, Successor,
-    Ticket, Verification, Verifications, preflight,
+    LiveConfig, NotHandedOver, NotTakenOver, Predecessor, Prepared, Publisher, StandingBy, Stopped,
+    Successor, Ticket, Verification, Verifications, preflight,
 };
 pub use broker::{
     AddressFilter, ConnectionDetail, ConnectionInfo, ConnectionQuery, HistoryPosition,

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{
-    Engine, HandedOver, Prepared, ProbeKey, Protocol, Service, ServiceId, StartError, preflight,
+    Engine, HandedOver, ProbeKey, Protocol, Service, ServiceId, StandingBy, StartError, preflight,
 };
 
 use crate::access_log;
@@ -134,7 +134,7 @@ async fn serve_on(
     let services = config.engine.services.clone();
     let access_log_thread = start_access_log(&settings, &mut config.engine)?;
     let (mut cluster, others) = cluster_node::join(&settings, &mut config, &verifiers)?.unzip();
-    let (engine, prepared) = start_engine(config.engine, before)?;
+    let (engine, standing_by) = start_engine(config.engine, before)?;
     cluster.iter_mut().for_each(|cluster| cluster.serve(engine.external_feed()));
     let services = bound(services, &engine);
     let live = LiveServices::new(Arc::clone(&services));
@@ -172,8 +172,8 @@ async fn serve_on(
     let reloader = ConfigReloader::new(source, started, running, parts, reload_status);
     let reloads = ReloadThread::new(reloader, reloaders, verifiers, Arc::clone(&control))?;
     let succession = Succession::new(&settings, predecessor, &control, ports.sockets()?);
-    // The last step that may fail, where it takes over from another server.
-    let mut taken = succession.begin(prepared)?;
+    // The last step that may fail, where it takes over from another server; that serves meanwhile.
+    let mut taken = succession.begin(standing_by)?;
     let (stop, stopped) = watch::channel(false);
     let ports = ports.serve(&control, &config.api_keys, connections, &stopped);
     announce(&line);
@@ -198,10 +198,10 @@ async fn serve_on(
 fn start_engine(
     config: uringcast_engine::Config,
     before: Option<TakeOver>,
-) -> Result<(Engine, Option<Prepared>), RunError> {
+) -> Result<(Engine, Option<StandingBy>), RunError> {
     let Some(before) = before else { return Ok((Engine::start(config)?, None)) };
-    let (engine, prepared) = before.prepare(config)?;
-    Ok((engine, Some(prepared)))
+    let (engine, standing_by) = before.prepare(config)?;
+    Ok((engine, Some(standing_by)))
 }
 
 /// Metrics of these services and their certificates.

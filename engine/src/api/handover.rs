@@ -5,7 +5,7 @@
 //!   same on a socket; `secret_file`: what is said there;
 //! * [`Predecessor`]: of the process that serves; [`Successor`]: of the one that is to;
 //! * `shards`: the steps that the predecessor's shards take together;
-//! * `luggage`: what goes over beside the shards' state.
+//! * `luggage`: what goes over beside the shards' state; `steps`: what takes how long.
 
 mod conversation;
 mod luggage;
@@ -14,7 +14,8 @@ mod predecessor;
 mod secret_file;
 mod sequence;
 mod shards;
+mod steps;
 mod successor;
 
 pub use predecessor::{HandedOver, NotHandedOver, Predecessor, Stopped};
-pub use successor::{NotTakenOver, Prepared, Successor};
+pub use successor::{NotTakenOver, Prepared, StandingBy, Successor};

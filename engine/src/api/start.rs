@@ -16,8 +16,8 @@ use crate::shard::{Kernel, ShardParts, ShardRing, StandbyOrder};
 use crate::sync::abort;
 use crate::types::StartError;
 
-/// Orders that wait for a shard that stands by: it gets two.
-const STANDBY_ORDERS: usize = 2;
+/// Orders that wait for a shard that stands by: it gets three.
+const STANDBY_ORDERS: usize = 3;
 
 /// An engine whose shards wait for their state, before they serve.
 pub(super) struct StandingBy {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::connection::CloseReason;
+use super::early_marks::EarlyMarks;
 use super::effect::Effect;
 use super::timers::Timers;
 use super::turn_limits::TurnLimits;
@@ -46,6 +47,8 @@ pub(super) struct Context {
     pub(super) refusing: bool,
     /// All is about to go over to another process: nothing waits for more.
     pub(super) frozen: bool,
+    /// What went over to another process of connections.
+    pub(super) early: EarlyMarks,
     rng: fastrand::Rng,
     effects: VecDeque<Effect>,
     /// What clients ask of the external order.
@@ -94,6 +97,7 @@ impl Context {
             is_external: config.external_order.is_some(),
             degraded: None,
             frozen: false,
+            early: EarlyMarks::default(),
             epoch: Epoch(rng.u64(1..)),
             rng,
             effects: VecDeque::new(),

@@ -106,6 +106,7 @@ impl Core {
 
     /// Makes a connection a member of a channel. Returns what the live set was handed there.
     pub(super) fn enter(&mut self, key: ConnectionKey, index: ChannelIndex) -> Seq {
+        self.cx.early.touch(key.index);
         let (encoding, deflates) = (self.connections.encoding(key), self.deflates(key));
         let handed = self.channels.subscribe(&self.cx, key.index, encoding, index, deflates);
         self.choose_context(key);
@@ -115,6 +116,7 @@ impl Core {
 
     /// Ends a subscription by name.
     pub(super) fn unsubscribe(&mut self, key: ConnectionKey, index: ChannelIndex) {
+        self.cx.early.touch(key.index);
         self.leave_presence(key, index, false);
         if self.keep_by_pattern(key, index) {
             return;

@@ -59,6 +59,7 @@ impl Parts {
     }
 
     fn disconnect_one(&mut self, key: ConnectionKey, command: &ClientCommand) -> u64 {
+        self.core.cx.early.touch(key.index);
         match &command.action {
             _ if !self.core.is_client_of(command.service, key) => 0,
             ClientAction::Disconnect => {

@@ -22,6 +22,7 @@ impl Parts {
         if matches!(state, State::HalfClosedRemote | State::AwaitingCompletions) {
             return;
         }
+        core.cx.early.touch(key.index);
         core.cx.further_work += bytes.len() / RECEIVE_BUFFER;
         if !core.connections.received(&mut core.cx, key, bytes.len()) {
             return self.end(key);
@@ -144,6 +145,7 @@ impl Parts {
     /// it, does not receive from the client until they are paid for. A client whose messages have a
     /// rate is told once; to one without, its service may not speak.
     pub(super) fn charge_and_tell(&mut self, key: ConnectionKey, frames: u32) {
+        self.core.cx.early.touch(key.index);
         let Some(wait_ms) = self.charge(key, frames) else { return };
         match self.core.settings(key).message_rate {
             0 => self.core.pause_for(key, Duration::from_millis(wait_ms.into())),

@@ -210,6 +210,7 @@ impl Parts {
     /// The peer ended its side, or the socket failed. A receive is no longer armed. What the peer
     /// sent before is handled first.
     pub(super) fn handle_end(&mut self, key: ConnectionKey, end: ReceiveEnd) {
+        self.core.cx.early.touch(key.index);
         if end == ReceiveEnd::Eof && self.is_open_stream(key) {
             // Who reads a stream no more says so by its FIN, and waits for nothing.
             self.note_end(key, Close::PeerGoingAway, GOING_AWAY, None);

@@ -4,55 +4,70 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::document::State;
-use super::{Channel, Connection, HandoverError, History, Part, PlacedChannel, PlacedRole};
+use super::early_division::Behind;
+use super::placement::{Need, Needs, check_connections};
+use super::{
+    Channel, Connection, EarlyBook, HandoverError, History, Part, PlacedChannel, PlacedRole,
+};
 use crate::limits::MAX_CHANNELS_PER_SHARD;
 use crate::shared_frame::Frame;
 use crate::types::{ChannelName, Seq, ServiceId, ShardId};
 
-/// What a shard's connections need of a channel.
-#[derive(Clone, Copy, Debug)]
-struct Need {
-    /// The oldest position that one of them has not been handed.
-    next: Seq,
-    /// The slot and the address of the first one.
-    first: (u32, IpAddr),
-}
-
-/// By shard.
-type Needs = Vec<HashMap<ChannelName, Need>>;
-
 impl State {
     /// Divides the state among so many shards: connections by the shard of their sockets, channels
-    /// by their names.
+    /// by their names. `early` are those that went over before.
     ///
     /// # Errors
     /// [`HandoverError`] where parts of the state contradict each other, or where the shards are
     /// too few for it.
-    pub fn divide(self, shards: usize) -> Result<Vec<Part>, HandoverError> {
+    pub fn divide(self, shards: usize, mut early: EarlyBook) -> Result<Vec<Part>, HandoverError> {
         let State { engine, histories, shards: held, .. } = self;
         let homes = engine.homes(shards);
         let floor = held.iter().map(|shard| shard.floor).max().unwrap_or(Seq(0));
         let mut parts: Vec<Part> = (0..shards).map(|shard| Part::new(shard, floor)).collect();
         let (mut channels, mut rosters, mut forgotten) = (Vec::new(), Vec::new(), Vec::new());
+        let mut theirs = Vec::new();
         for shard in held {
             channels.extend(shard.channels);
             rosters.extend(shard.rosters);
             forgotten.extend(shard.forgotten);
             for connection in shard.connections {
-                let part = parts.get_mut(connection.socket.shard.index());
+                let (at, slot) = (connection.socket.shard, connection.socket.slot);
+                let part = parts.get_mut(at.index());
                 let part = part.ok_or(HandoverError::Malformed("a shard that is not there"))?;
+                if early.leave((at, slot)) {
+                    part.retracted.push(slot);
+                }
                 part.connections.push(connection);
+            }
+            theirs.push((shard.shard, shard.heads));
+            for (at, slot) in shard.ended {
+                if !early.leave((at, slot)) {
+                    return Err(HandoverError::Malformed("a connection that ended twice"));
+                }
+                parts[at.index()].retracted.push(slot);
+            }
+            for (at, slot, records) in shard.sealed {
+                let part = parts.get_mut(at.index());
+                let part = part.ok_or(HandoverError::Malformed("a shard that is not there"))?;
+                part.sealed.push((slot, records));
             }
         }
         complete(&mut channels, histories);
         let services = engine.services.len();
-        check_connections(&mut parts, services)?;
+        for part in &mut parts {
+            check_connections(&mut part.connections, services)?;
+        }
         let heads = heads_of(&channels, services)?;
-        let needs = needs_of(&parts, &heads)?;
+        let mut needs = needs_of(&parts, &heads)?;
+        let mut behind = Behind::default();
+        theirs.into_iter().for_each(|theirs| early.note_behind(&mut behind, &heads, theirs));
+        early.add_needs(&heads, &behind, &mut needs)?;
         for channel in channels {
             let home = homes.of(&channel.name);
             place(&mut parts, channel, home, &needs)?;
         }
+        early.subscribe(&behind, &mut parts);
         let present = present(&parts);
         for roster in rosters {
             let part = &mut parts[homes.of(&roster.channel).index()];
@@ -80,6 +95,9 @@ impl Part {
             patterns: Vec::new(),
             forgotten: Vec::new(),
             floor,
+            retracted: Vec::new(),
+            early: Vec::new(),
+            sealed: Vec::new(),
         }
     }
 
@@ -101,21 +119,6 @@ impl Part {
     fn pass(&mut self, head: Seq) {
         self.floor = self.floor.max(head);
     }
-}
-
-/// Each slot is taken once, and each connection is a client of a service.
-fn check_connections(parts: &mut [Part], services: usize) -> Result<(), HandoverError> {
-    for part in parts {
-        part.connections.sort_by_key(|connection| connection.socket.slot);
-        let slots = part.connections.iter().map(|connection| connection.socket.slot);
-        if !slots.is_sorted_by(|one, next| one < next) {
-            return Err(HandoverError::Malformed("a slot is taken twice"));
-        }
-        if part.connections.iter().any(|connection| connection.service.index() >= services) {
-            return Err(HandoverError::Malformed("a service that is not there"));
-        }
-    }
-    Ok(())
 }
 
 /// Puts what has gone over before in front of what the logs have got since.

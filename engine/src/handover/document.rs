@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 use zlib_rs::crc32::crc32;
 
 use super::byte_codec::{ByteReader, ByteWriter, Coded, encode};
-use super::{Blob, EngineState, HandoverError, History, ShardState};
+use super::{Blob, Early, EngineState, HandoverError, History, ShardState};
 use crate::limits::HANDOVER_PARTS;
 
 /// The format that this program writes.
@@ -25,6 +25,7 @@ const ENGINE: u16 = 1;
 const SHARD: u16 = 2;
 const BLOB: u16 = 3;
 const HISTORY: u16 = 4;
+const EARLY: u16 = 5;
 
 /// All that one process hands over to another.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct State {
     pub engine: EngineState,
     /// Parts of the logs that went over before, in the order in which they did.
     pub histories: Vec<History>,
+    /// Connections that went over before.
+    pub early: Vec<Early>,
     /// What each of the predecessor's shards held.
     pub shards: Vec<ShardState>,
     /// State of the program around the engine.
@@ -72,6 +75,13 @@ impl History {
     }
 }
 
+impl Early {
+    /// Its part of a state.
+    pub fn to_part(&self) -> Zeroizing<Vec<u8>> {
+        part(EARLY, true, self)
+    }
+}
+
 impl Blob {
     /// Its part of a state.
     pub fn to_part(&self) -> Zeroizing<Vec<u8>> {
@@ -104,6 +114,7 @@ impl State {
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut parts = vec![self.engine.to_part()];
         parts.extend(self.histories.iter().map(History::to_part));
+        parts.extend(self.early.iter().map(Early::to_part));
         parts.extend(self.shards.iter().map(ShardState::to_part));
         parts.extend(self.blobs.iter().map(Blob::to_part));
         let len = HEAD + parts.iter().map(|part| part.len()).sum::<usize>();
@@ -123,7 +134,7 @@ impl State {
         let mut from = ByteReader::new(bytes);
         let count = take_head(&mut from)?;
         let (mut engine, mut histories) = (None, Vec::new());
-        let (mut shards, mut blobs) = (Vec::new(), Vec::new());
+        let (mut early, mut shards, mut blobs) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..count {
             let (kind, is_required, content) = take_part(&mut from)?;
             let mut content = ByteReader::new(content);
@@ -131,6 +142,7 @@ impl State {
                 ENGINE if engine.is_none() => engine = Some(EngineState::take(&mut content)?),
                 ENGINE => return Err(HandoverError::Malformed("two engines")),
                 SHARD => shards.push(ShardState::take(&mut content)?),
+                EARLY => early.push(Early::take(&mut content)?),
                 HISTORY => histories.push(History::take(&mut content)?),
                 BLOB => blobs.push(Blob::take(&mut content)?),
                 unknown if is_required => return Err(HandoverError::UnknownPart(unknown)),
@@ -144,7 +156,7 @@ impl State {
             return Err(HandoverError::Malformed("it goes on behind its end"));
         }
         let engine = engine.ok_or(HandoverError::Malformed("no engine"))?;
-        Ok(State { engine, histories, shards, blobs })
+        Ok(State { engine, histories, early, shards, blobs })
     }
 }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::byte_codec::{ByteReader, ByteWriter, Coded, choice, record};
 use super::{
     Action, Allowance, Attendance, BegunFrame, BegunMessage, Blob, Channel, CloseCause, Connection,
-    Deadline, DeadlineKind, Debts, DeflateTerms, Departure, EndKind, EngineState, Fault,
+    Deadline, DeadlineKind, Debts, DeflateTerms, Departure, Early, EndKind, EngineState, Fault,
     HandoverError, History, Identity, Inbound, Order, Roster, RosterMember, SecretBytes,
     SentMessage, Session, ShardState, Socket, Stream, StreamRequest, Subscription, Verification,
     Waiting,
@@ -19,7 +19,15 @@ use crate::types::{
 };
 
 record!(Blob { name, version, is_required, bytes });
-record!(ShardState { shard, channels, rosters, connections, forgotten, floor });
+record!(ShardState {
+    shard,
+    channels,
+    rosters,
+    connections,
+    forgotten,
+    floor,
+} later { heads, ended, sealed });
+record!(Early { shard, connections });
 record!(Channel {
     name,
     head,

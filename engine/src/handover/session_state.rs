@@ -27,6 +27,19 @@ pub struct Session {
     pub waiting: Vec<Waiting>,
 }
 
+impl Session {
+    /// Whether nothing is under way: nothing of it changes while nothing is received.
+    pub(crate) fn is_calm(&self) -> bool {
+        let Session { verification, filter, departure, later, close_by, waiting, .. } = self;
+        verification.is_none()
+            && filter.is_none()
+            && departure.is_none()
+            && later.is_empty()
+            && close_by.is_none()
+            && waiting.is_empty()
+    }
+}
+
 /// Who a client is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {

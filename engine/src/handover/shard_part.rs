@@ -16,8 +16,15 @@ pub struct Part {
     /// The channels that it is home of, and those that its connections have: the place of each is
     /// its slot in the shard's table.
     pub channels: Vec<PlacedChannel>,
-    /// Its connections, by slot.
+    /// Its connections, by slot, but for those that went over early and are still as they were.
     pub connections: Vec<Connection>,
+    /// Slots of connections that went over early and are not so any more: they have ended, or are
+    /// among the others again.
+    pub retracted: Vec<u32>,
+    /// Subscriptions of the rest of these, by connection.
+    pub early: Vec<EarlySubscription>,
+    /// How many TLS records some of them have been sent, by slot.
+    pub sealed: Vec<(u32, u64)>,
     /// Who is present in the channels that it is home of.
     pub rosters: Vec<Roster>,
     /// Connections of these rosters that do not go over.
@@ -28,6 +35,17 @@ pub struct Part {
     pub forgotten: Vec<(ChannelName, Seq)>,
     /// At least the head of every other channel.
     pub floor: Seq,
+}
+
+/// A channel of a connection that went over early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EarlySubscription {
+    /// The connection's slot.
+    pub slot: u32,
+    /// The channel's slot.
+    pub channel: u32,
+    /// What it was handed, where that is not all.
+    pub handed: Option<Seq>,
 }
 
 /// A channel on one shard.

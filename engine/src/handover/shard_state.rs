@@ -1,6 +1,6 @@
 //! What one shard of the predecessor held.
 
-use super::{Channel, Connection, Roster};
+use super::{Channel, Connection, EarlyPlace, Roster};
 use crate::types::{ChannelName, Seq, ShardId};
 
 /// What one shard of the predecessor held. How many shards there were does not matter.
@@ -12,18 +12,33 @@ pub struct ShardState {
     pub channels: Vec<Channel>,
     /// Who is present in them, where their class keeps that.
     pub rosters: Vec<Roster>,
-    /// Its connections that go over.
+    /// Its connections that go over, but for those that went early and are still as they were.
     pub connections: Vec<Connection>,
     /// Where channels stood that it has forgotten, the oldest first.
     pub forgotten: Vec<(ChannelName, Seq)>,
     /// At least the head of every channel that is in neither list.
     pub floor: Seq,
+    /// How far connections are that went early, in channels homed on other shards.
+    pub heads: Vec<(ChannelName, Seq)>,
+    /// Connections that went over early and have ended.
+    pub ended: Vec<EarlyPlace>,
+    /// How many TLS records those have been sent that went over early and are still open.
+    pub sealed: Vec<(ShardId, u32, u64)>,
 }
 
 impl ShardState {
     /// Nothing yet.
     pub fn new(shard: ShardId) -> ShardState {
-        let (channels, rosters, connections) = (Vec::new(), Vec::new(), Vec::new());
-        ShardState { shard, channels, rosters, connections, forgotten: Vec::new(), floor: Seq(0) }
+        ShardState {
+            shard,
+            channels: Vec::new(),
+            rosters: Vec::new(),
+            connections: Vec::new(),
+            forgotten: Vec::new(),
+            floor: Seq(0),
+            heads: Vec::new(),
+            ended: Vec::new(),
+            sealed: Vec::new(),
+        }
     }
 }

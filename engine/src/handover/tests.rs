@@ -1,5 +1,6 @@
 //! The format: round trips, every damage, and what versions promise each other.
 
+mod early;
 mod samples;
 mod versions;
 
@@ -75,6 +76,9 @@ proptest! {
             connection.socket.shard = ShardId((slot % shards) as u8);
             connection.socket.slot = slot as u32;
         }
+        // Tests of their own have these.
+        state.early.clear();
+        state.shards.iter_mut().for_each(|shard| shard.ended.clear());
         check_division(state, shards);
     }
 }
@@ -89,7 +93,7 @@ fn check_division(state: State, shards: usize) {
         .map(|channel| (channel.name.clone(), channel.head, channel.is_published))
         .collect();
     let connections: usize = state.shards.iter().map(|shard| shard.connections.len()).sum();
-    let parts = state.divide(shards).unwrap();
+    let parts = state.divide(shards, EarlyBook::default()).unwrap();
     assert_eq!(parts.iter().map(|part| part.connections.len()).sum::<usize>(), connections);
     let find = |part: &Part, name: &ChannelName| {
         part.channels.iter().position(|placed| placed.channel.name == *name)
@@ -156,7 +160,10 @@ fn contradictions_are_refused() {
         let mut state = sample();
         spoil(&mut state);
         let read = State::decode(&state.encode()).expect("it can be read");
-        assert_eq!(read.divide(2).unwrap_err(), HandoverError::Malformed(why));
+        assert_eq!(
+            read.divide(2, EarlyBook::default()).unwrap_err(),
+            HandoverError::Malformed(why)
+        );
     };
     refused("a log has a hole", |state| drop(state.shards[0].channels[0].frames.remove(1)));
     refused("a log has a hole", |state| state.shards[0].channels[0].head = Seq(9));

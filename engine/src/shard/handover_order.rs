@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use super::delivery_ring::RemoteRing;
-use crate::handover::{History, Sent, ShardState};
+use crate::handover::{Connection, History, Sent, ShardState};
 use crate::types::{ServiceId, ShardId};
 
 /// A step of a hand-over.
@@ -18,9 +18,14 @@ pub(crate) enum HandoverOrder {
     Close { reply: oneshot::Sender<usize> },
     /// Admit no connection from now on. Answers how many may go over.
     Hold { reply: oneshot::Sender<usize> },
-    /// Copy the sockets to these places, one for each connection, and stop receiving. Answers once
-    /// both are done, with the error number of a copy that failed.
-    Stop { rings: Arc<[RemoteRing]>, places: Vec<Place>, reply: oneshot::Sender<Result<(), i32>> },
+    /// Those that may go over have these places, in their order.
+    Assign { rings: Arc<[RemoteRing]>, places: Vec<Place> },
+    /// Answers with the connections of some slots, from this one on, that can go over early; `None`
+    /// behind the last.
+    Early { from: u32, reply: oneshot::Sender<Option<Vec<Connection>>> },
+    /// Copy the sockets to their places, and stop receiving. Answers once both are done, with the
+    /// error number of a copy that failed.
+    Stop { reply: oneshot::Sender<Result<(), i32>> },
     /// Answers whether the shard is at rest, and was since it was asked before.
     Rest { reply: oneshot::Sender<bool> },
     /// Answers with the state, without what of the logs was sent, and stands still until the
@@ -33,6 +38,8 @@ pub(crate) enum HandoverOrder {
 /// What a shard has written down.
 pub(crate) struct Exported {
     pub state: ShardState,
+    /// Connections that go over, those that went early among them.
+    pub connections: usize,
     /// Connections that are not in it: they stay.
     pub staying: usize,
 }

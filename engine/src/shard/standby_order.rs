@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 
 use crossbeam::channel::Receiver;
 
-use crate::handover::Part;
+use crate::handover::{Connection, Part};
 use crate::types::ShardId;
 
 /// A shard's ring, as another process reaches it.
@@ -17,6 +17,8 @@ pub(crate) struct ShardRing {
 
 /// What a shard that stands by is told.
 pub(crate) enum StandbyOrder {
+    /// Make a broker of connections that go over early. Answers as below.
+    ImportEarly { connections: Vec<Connection>, reply: oneshot::Sender<Result<(), String>> },
     /// Make a broker of this part, of whose sockets those are in the ring. Nothing is received or
     /// written. Answers when that is done, or why it cannot be.
     Import { part: Box<Part>, reply: oneshot::Sender<Result<(), String>> },

@@ -23,7 +23,7 @@ use std::io;
 
 pub(super) use ktls_session::ControlOutcome;
 pub(crate) use ktls_support::Kernel;
-pub(super) use session::{Opened, TlsSession};
+pub(super) use session::{Opened, TlsProgress, TlsSession};
 pub(super) use slot_tls::SlotTls;
 
 /// Why a session has failed.

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use uringcast_engine::{self as engine, Engine, NotTakenOver, Prepared, Successor};
+use uringcast_engine::{self as engine, Engine, NotTakenOver, StandingBy, Successor};
 
 use super::HttpSockets;
 
@@ -48,14 +48,14 @@ impl TakeOver {
         }
     }
 
-    /// Starts an engine that stands by, and reads the state of all connections.
+    /// Starts an engine that stands by.
     ///
     /// # Errors
     /// [`TakeOverError`].
     pub(crate) fn prepare(
         self,
         config: engine::Config,
-    ) -> Result<(Engine, Prepared), TakeOverError> {
+    ) -> Result<(Engine, StandingBy), TakeOverError> {
         Ok(self.successor.prepare(config)?)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use uringcast_engine::{HandedOver, Predecessor, Prepared, ServiceId};
+use uringcast_engine::{HandedOver, Predecessor, ServiceId, StandingBy};
 
 use super::RunError;
 use crate::certs::CertReloader;
@@ -54,12 +54,13 @@ impl<'a> Succession<'a> {
     ///
     /// # Errors
     /// [`RunError`]. Once this server has taken over there is none.
-    pub(super) fn begin(self, prepared: Option<Prepared>) -> Result<Taken, RunError> {
+    pub(super) fn begin(self, standing_by: Option<StandingBy>) -> Result<Taken, RunError> {
         let none = Taken { is_taken: None, file: None };
-        let Some(prepared) = prepared else {
+        let Some(standing_by) = standing_by else {
             self.store();
             return self.wait(false);
         };
+        let prepared = standing_by.read().map_err(TakeOverError::from)?;
         if let Err(why) = unpack(prepared.blobs(), self.control) {
             return Err(TakeOverError::from(prepared.refuse(&why)).into());
         }

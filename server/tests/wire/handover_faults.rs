@@ -48,7 +48,8 @@ impl Old {
     }
 
     fn prepare(&self) -> (Engine, Prepared) {
-        self.begin().prepare(config()).unwrap()
+        let (engine, standing_by) = self.begin().prepare(config()).unwrap();
+        (engine, standing_by.read().unwrap())
     }
 
     /// It serves its clients as before, and says why.
@@ -59,6 +60,16 @@ impl Old {
         assert_eq!(self.client.message()["seq"], self.seq, "{why}");
         self.client.assert_alive();
         Client::connect(&self.server).assert_alive();
+    }
+
+    /// It stands still: a signal alone is not yet followed by all threads.
+    fn stop(&self) {
+        self.signal(Signal::STOP);
+        let stat = format!("/proc/{}/stat", self.server.pid());
+        until("the server to stand still", || {
+            let stat = std::fs::read_to_string(&stat).unwrap();
+            stat.split_once(") ")?.1.starts_with('T').then_some(())
+        });
     }
 
     fn signal(&self, signal: Signal) {
@@ -133,8 +144,10 @@ fn a_predecessor_that_ends_before_its_state_is_no_more() {
     let old = Old::start();
     let successor = old.begin();
     old.signal(Signal::KILL);
-    let refused = successor.prepare(config()).map(drop).unwrap_err().to_string();
-    assert!(refused.contains("left before its State"), "{refused}");
+    let (engine, standing_by) = successor.prepare(config()).unwrap();
+    let refused = standing_by.read().map(drop).unwrap_err().to_string();
+    assert!(refused.contains("left before its Early"), "{refused}");
+    drop(engine);
 }
 
 #[test]
@@ -158,7 +171,7 @@ fn a_predecessor_that_ends_behind_its_state_is_followed() {
 fn a_predecessor_that_stands_still_is_not_followed() {
     let mut old = Old::start();
     let (engine, prepared) = old.prepare();
-    old.signal(Signal::STOP);
+    old.stop();
     refused(prepared.serve(), "late with its Commit");
     assert!(HANDOVER_COMMIT < crate::support::PATIENCE);
     drop(engine);

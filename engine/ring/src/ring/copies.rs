@@ -40,4 +40,13 @@ impl<P> Ring<P> {
     pub fn adopt(&mut self, key: SlotKey) {
         self.slots.occupy(key);
     }
+
+    /// The life of `key`, on which nothing was armed, ends as if it had not begun: the socket stays
+    /// in its slot, for [`Ring::adopt`].
+    ///
+    /// # Panics
+    /// If an operation is armed on it.
+    pub fn disown(&mut self, key: SlotKey) {
+        self.slots.vacate(key);
+    }
 }

@@ -30,7 +30,7 @@ const ANCILLARY: usize = rustix::cmsg_space!(ScmRights(HANDOVER_DESCRIPTORS));
 
 /// What both sides say in the header: a later version may change everything behind it. That of the
 /// state has a version of its own.
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 
 /// Why a process that says another version is refused.
 pub(super) fn other_version(other: u16) -> String {
@@ -48,6 +48,8 @@ pub(super) struct Message {
     #[cfg_attr(not(test), expect(dead_code, reason = "held"))]
     pub file: Option<SecretFile>,
     pub descriptors: Vec<OwnedFd>,
+    /// When its header was read.
+    pub came_at: Instant,
 }
 
 impl fmt::Debug for Message {
@@ -134,6 +136,7 @@ impl Link {
         let mut header = [0; HEADER];
         let mut file = Vec::new();
         self.receive_once(&mut header, &mut file, until)?;
+        let came_at = Instant::now();
         let number = |range: std::ops::Range<usize>| {
             let bytes = header[range].iter().rev();
             bytes.fold(0, |number: u64, byte| number << 8 | u64::from(*byte))
@@ -149,7 +152,7 @@ impl Link {
         }
         let mut file = file.pop().map(SecretFile::received);
         let body = file.as_mut().map(|file| file.read(length)).transpose()?.unwrap_or_default();
-        Ok(Message { kind, version, body, file, descriptors })
+        Ok(Message { kind, version, body, file, descriptors, came_at })
     }
 
     /// Receives all of `bytes`, and adds the descriptors that come with them.

@@ -14,8 +14,10 @@ use super::luggage::{self, Listening};
 use super::peer_link::{VERSION, other_version};
 use super::sequence::Side;
 use super::shards::{Shards, Target};
+use super::steps::Steps;
 use crate::api::handle::Handle;
-use crate::handover::{Blob, EngineState, History, Sent, head};
+use crate::handover::{Blob, Early, EngineState, History, Sent, head};
+use crate::limits::{HANDOVER_HISTORY, HANDOVER_REST};
 use crate::types::{ServiceId, Time};
 
 /// A handle by which all connections of a running engine are handed to another process. Cheap to
@@ -91,8 +93,9 @@ impl Predecessor {
 
     /// Begins a hand-over to the process that has connected `socket`, which must be of the same
     /// user, or of root. It gets `blobs` and `sockets` of the program around the engine and
-    /// prepares itself; then all of the engine's sockets are copied to it. Blocks this thread for
-    /// as long as that takes. The engine serves meanwhile.
+    /// prepares itself, and reads what is known of most connections; then all of the engine's
+    /// sockets are copied to it. Blocks this thread for as long as that takes. The engine serves
+    /// meanwhile.
     ///
     /// # Errors
     /// [`NotHandedOver`].
@@ -131,7 +134,8 @@ impl Predecessor {
             })
             .unzip();
         descriptors.extend_from_slice(sockets);
-        let (histories, sent) = match shards.histories() {
+        let histories = shards.histories(shards.nothing_sent(), HANDOVER_HISTORY);
+        let (histories, sent) = match histories {
             Ok(histories) => histories,
             Err(why) => return Err(conversation.failed(&why).into()),
         };
@@ -141,15 +145,22 @@ impl Predecessor {
         parts.extend(blobs.iter().map(Blob::to_part));
         let base = Words { body: &join(&parts), descriptors: &descriptors };
         let rings = conversation.done(base).map_err(NotHandedOver::from)?;
-        let (used, handshakes) = match self.stop(&conversation, &rings.body, &shards) {
-            Ok(stopped) => stopped,
+        let held = self.hold(&conversation, &rings.body, &shards);
+        let early = held.and_then(|held| Ok((held, self.early(&shards, sent)?)));
+        let ((used, handshakes), (early, sent)) = match early {
+            Ok(early) => early,
             Err(why) => return Err(conversation.failed(&why).into()),
         };
+        let early = Words { body: &early, descriptors: &[] };
+        conversation.done(early).map_err(NotHandedOver::from)?;
+        if let Err(why) = shards.stop() {
+            return Err(conversation.failed(&why).into());
+        }
         let started = self.started;
         Ok(Stopped { conversation, shards, engine, started, used, handshakes, sent })
     }
 
-    fn stop(
+    fn hold(
         &self,
         conversation: &Conversation,
         rings: &[u8],
@@ -168,7 +179,21 @@ impl Predecessor {
         });
         let targets = targets.collect::<Result<_, String>>()?;
         let handshakes = shards.close()?;
-        Ok((shards.stop(targets)?, handshakes))
+        Ok((shards.hold(targets)?, handshakes))
+    }
+
+    /// What goes over before the shards stand still, and what of the logs has then.
+    fn early(
+        &self,
+        shards: &Shards,
+        sent: Vec<Sent>,
+    ) -> Result<(Zeroizing<Vec<u8>>, Vec<Sent>), String> {
+        let early = shards.early()?;
+        let (histories, sent) = shards.histories(sent, HANDOVER_REST)?;
+        let mut parts = vec![self.engine_state().to_part()];
+        parts.extend(histories.iter().map(History::to_part));
+        parts.extend(early.iter().map(Early::to_part));
+        Ok((join(&parts), sent))
     }
 
     fn engine_state(&self) -> EngineState {
@@ -198,22 +223,30 @@ impl Stopped {
         let Stopped { mut conversation, mut shards, mut engine, started, used, .. } = self;
         let (handshakes, sent) = (self.handshakes, self.sent);
         let began = Instant::now();
-        let exported = match shards.export(sent) {
+        let mut steps = Steps::begin(began);
+        let exported = match shards.rest().and_then(|()| {
+            steps.end("rest");
+            shards.export(sent)
+        }) {
             Ok(exported) => exported,
             Err(why) => return Err(conversation.failed(&why).into()),
         };
+        steps.end("export");
         engine.time = Time::default() + started.elapsed();
-        let connections = exported.iter().map(|shard| shard.state.connections.len()).sum();
+        let connections = exported.iter().map(|shard| shard.connections).sum();
         let staying = exported.iter().map(|shard| shard.staying).sum();
         let mut parts = vec![engine.to_part(), luggage::slots(&used).to_part()];
         parts.extend(exported.iter().map(|shard| shard.state.to_part()));
         parts.extend(blobs.iter().map(Blob::to_part));
         let state = join(&parts);
+        steps.end("encode");
         let process = conversation.peer().id();
         match conversation.done(Words { body: &state, descriptors: &[] }) {
             Err(End { serves: false, .. }) => {
-                shards.hand_over();
                 let pause = began.elapsed();
+                shards.hand_over();
+                steps.end("taken");
+                steps.log("predecessor");
                 Ok(HandedOver { connections, staying, handshakes, pause, process })
             }
             Err(end) => Err(end.into()),

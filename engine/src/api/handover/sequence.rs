@@ -33,12 +33,16 @@ pub(super) enum Kind {
     Taken,
     /// Either: it will not go on, and why.
     Refused,
+    /// Predecessor: connections and logs that go over before it stops receiving.
+    Early,
+    /// Successor: it has read these.
+    Held,
 }
 
 impl Kind {
     pub(super) fn parse(byte: u8) -> Option<Kind> {
-        use Kind::{Base, Commit, Hello, Ready, Refused, Rings, State, Taken};
-        let all = [Hello, Base, Rings, State, Ready, Commit, Taken, Refused];
+        use Kind::{Base, Commit, Early, Held, Hello, Ready, Refused, Rings, State, Taken};
+        let all = [Hello, Base, Rings, State, Ready, Commit, Taken, Refused, Early, Held];
         all.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
@@ -123,6 +127,9 @@ const PREDECESSOR: &[Part] = &[
     Part::Send(Kind::Base),
     Part::Await(Kind::Rings, HANDOVER_PREPARE),
     Part::Work(Kind::Rings),
+    Part::Send(Kind::Early),
+    Part::Await(Kind::Held, HANDOVER_READY),
+    Part::Work(Kind::Held),
     Part::Send(Kind::State),
     Part::Await(Kind::Ready, HANDOVER_READY),
     Part::Send(Kind::Commit),
@@ -135,6 +142,9 @@ const SUCCESSOR: &[Part] = &[
     Part::Await(Kind::Base, HANDOVER_PREPARE),
     Part::Work(Kind::Base),
     Part::Send(Kind::Rings),
+    Part::Await(Kind::Early, HANDOVER_COLLECT),
+    Part::Work(Kind::Early),
+    Part::Send(Kind::Held),
     Part::Await(Kind::State, HANDOVER_COLLECT),
     Part::Work(Kind::State),
     Part::Send(Kind::Ready),

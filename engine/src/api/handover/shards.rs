@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use uringcast_ring::RemoteRing;
 
 use crate::api::handle::Handle;
-use crate::handover::{History, Sent};
+use crate::handover::{Early, History, Sent};
 use crate::limits::{
-    HANDOVER_HANDSHAKES, HANDOVER_HISTORY, HANDOVER_LOOK, HANDOVER_REST, HANDOVER_STOP,
+    HANDOVER_HANDSHAKES, HANDOVER_LOOK, HANDOVER_PER_TURN, HANDOVER_REST, HANDOVER_STOP,
 };
 use crate::shard::{Command, Exported, HandoverOrder, Place, Verdict};
 use crate::types::{ServiceId, ShardId};
@@ -43,13 +43,21 @@ impl Shards {
         Ok(asked.into_iter().flatten().collect())
     }
 
-    /// The logs, of each shard by itself, while all serve; and what of them that is. Not what
-    /// [`HANDOVER_HISTORY`] leaves no time for.
-    pub(super) fn histories(&self) -> Result<(Vec<History>, Vec<Sent>), String> {
-        let until = Instant::now() + HANDOVER_HISTORY;
-        let count = self.handle.mailboxes.len();
-        let mut histories: Vec<_> = (0..count).map(|_| History::default()).collect();
-        let mut sent: Vec<_> = (0..count).map(|_| Sent::default()).collect();
+    /// Nothing of the logs has gone over yet.
+    pub(super) fn nothing_sent(&self) -> Vec<Sent> {
+        self.handle.mailboxes.iter().map(|_| Sent::default()).collect()
+    }
+
+    /// The logs behind what was `sent`, of each shard by itself, while all serve; and what of them
+    /// that is then. Not what there is no time for.
+    pub(super) fn histories(
+        &self,
+        mut sent: Vec<Sent>,
+        within: Duration,
+    ) -> Result<(Vec<History>, Vec<Sent>), String> {
+        let until = Instant::now() + within;
+        let mut histories: Vec<_> = sent.iter().map(|_| History::default()).collect();
+        sent.iter_mut().for_each(Sent::begin_round);
         loop {
             let mut before = std::mem::take(&mut sent).into_iter();
             let answers = self.ask(HANDOVER_REST, |reply| HandoverOrder::History {
@@ -84,9 +92,9 @@ impl Shards {
         }
     }
 
-    /// Admits nothing more, copies all sockets and stops receiving. Returns how many slots of each
-    /// target were filled at most.
-    pub(super) fn stop(&self, targets: Vec<Target>) -> Result<Vec<u32>, String> {
+    /// Admits nothing more, and says where each connection goes. Returns how many slots of each
+    /// target will be filled at most.
+    pub(super) fn hold(&self, targets: Vec<Target>) -> Result<Vec<u32>, String> {
         let counts = self.ask(HANDOVER_REST, |reply| HandoverOrder::Hold { reply })?;
         let all: usize = counts.iter().sum();
         let each = all.div_ceil(targets.len()).max(1);
@@ -107,21 +115,49 @@ impl Shards {
         });
         let used = used.collect();
         let rings: Arc<[RemoteRing]> = targets.into_iter().map(|target| target.ring).collect();
-        let mut counts = counts.into_iter();
-        let stopped = self.ask(HANDOVER_STOP, |reply| {
-            let places = places.by_ref().take(counts.next().unwrap_or(0)).collect();
-            HandoverOrder::Stop { rings: Arc::clone(&rings), places, reply }
-        })?;
+        for (mailbox, count) in self.handle.mailboxes.iter().zip(counts) {
+            let places = places.by_ref().take(count).collect();
+            let rings = Arc::clone(&rings);
+            mailbox.send_owed(Command::HandOver(HandoverOrder::Assign { rings, places }));
+        }
+        Ok(used)
+    }
+
+    /// Copies all sockets and stops receiving.
+    pub(super) fn stop(&self) -> Result<(), String> {
+        let stopped = self.ask(HANDOVER_STOP, |reply| HandoverOrder::Stop { reply })?;
         let fault = stopped.into_iter().find_map(Result::err);
-        fault.map_or(Ok(used), |errno| {
+        fault.map_or(Ok(()), |errno| {
             let error = std::io::Error::from_raw_os_error(errno);
             Err(format!("a socket cannot be copied to the other process: {error}"))
         })
     }
 
-    /// Waits until nothing is under way between the shards, and has each write down its state, but
-    /// for what of the logs was `sent`. They stand still from then on.
-    pub(super) fn export(&mut self, sent: Vec<Sent>) -> Result<Vec<Exported>, String> {
+    /// The connections that can go over early, of each shard by itself, while all serve. Not what
+    /// [`HANDOVER_REST`] leaves no time for.
+    pub(super) fn early(&self) -> Result<Vec<Early>, String> {
+        let until = Instant::now() + HANDOVER_REST;
+        let mut early: Vec<Early> = self.nothing_early();
+        for from in (0..).step_by(HANDOVER_PER_TURN) {
+            let answers = self.ask(HANDOVER_REST, |reply| HandoverOrder::Early { from, reply })?;
+            let is_over = answers.iter().all(Option::is_none);
+            for (connections, early) in answers.into_iter().zip(&mut early) {
+                early.connections.extend(connections.into_iter().flatten());
+            }
+            if is_over || Instant::now() >= until {
+                break;
+            }
+        }
+        Ok(early)
+    }
+
+    fn nothing_early(&self) -> Vec<Early> {
+        let shards = (0..self.handle.mailboxes.len()).map(|shard| ShardId(shard as u8));
+        shards.map(|shard| Early { shard, connections: Vec::new() }).collect()
+    }
+
+    /// Waits until nothing is under way between the shards.
+    pub(super) fn rest(&self) -> Result<(), String> {
         let until = Instant::now() + HANDOVER_REST;
         // A shard that is idle may be sent something by one that is asked later: only a round in
         // which all were idle all the time since the round before proves that nothing is under way.
@@ -137,6 +173,12 @@ impl Shards {
                 ));
             }
         }
+        Ok(())
+    }
+
+    /// Has each shard write down its state, but for what of the logs was `sent`. They stand still
+    /// from then on.
+    pub(super) fn export(&mut self, sent: Vec<Sent>) -> Result<Vec<Exported>, String> {
         let (mut verdicts, mut sent) = (Vec::new(), sent.into_iter());
         let states = self.ask(HANDOVER_REST, |reply| {
             let (sender, verdict) = oneshot::channel();

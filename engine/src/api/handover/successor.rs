@@ -13,15 +13,16 @@ use super::conversation::{Conversation, End, Words};
 use super::luggage;
 use super::peer_link::{Message, VERSION, other_version};
 use super::sequence::Side;
+use super::steps::Steps;
 use crate::api::Engine;
 use crate::api::handle::Handle;
 use crate::api::lineage::Lineage;
 use crate::api::listen::HandedOver;
-use crate::api::start::{self, StandingBy};
+use crate::api::start;
 use crate::config::Config;
-use crate::handover::{Blob, History, State};
+use crate::handover::{Blob, EarlyBook, History, State};
 use crate::limits::HANDOVER_READY;
-use crate::shard::StandbyOrder;
+use crate::shard::{ShardRing, StandbyOrder};
 use crate::types::StartError;
 
 /// A process that takes the connections of another one over.
@@ -48,6 +49,19 @@ pub enum NotTakenOver {
     Refused(String),
 }
 
+/// A process whose engine stands by for the state of all connections. Dropped, it leaves them to
+/// the other one, and its engine ends.
+#[derive(Debug)]
+pub struct StandingBy {
+    /// Of the engine. Without orders its shards end.
+    orders: Vec<Sender<StandbyOrder>>,
+    handle: Arc<Handle>,
+    conversation: Conversation,
+    /// What has gone over of the logs.
+    histories: Vec<History>,
+    rings: Vec<ShardRing>,
+}
+
 /// A process that has read the state of all connections, and touched none. Dropped, it leaves them
 /// to the other one, and its engine ends.
 #[derive(Debug)]
@@ -61,6 +75,7 @@ pub struct Prepared {
     used: Vec<u32>,
     /// What was read: overwriting it waits until this process serves.
     state: Message,
+    steps: Steps,
 }
 
 impl Successor {
@@ -110,14 +125,12 @@ impl Successor {
         self.conversation.failed(why).into()
     }
 
-    /// Starts an engine with the listening sockets of the other one, and reads the state of all
-    /// connections. The engine does nothing before [`Prepared::serve`]. Blocks this thread for as
-    /// long as that takes.
+    /// Starts an engine with the listening sockets of the other one. It does nothing before
+    /// [`Prepared::serve`]. The other one serves as always until [`StandingBy::read`].
     ///
     /// # Errors
-    /// [`NotTakenOver`]: this process cannot start with `config`, it has other services, or the
-    /// other one serves on.
-    pub fn prepare(self, config: Config) -> Result<(Engine, Prepared), NotTakenOver> {
+    /// [`NotTakenOver`]: this process cannot start with `config`, or it has other services.
+    pub fn prepare(self, config: Config) -> Result<(Engine, StandingBy), NotTakenOver> {
         let Successor { mut conversation, services, lineage, histories, listeners, .. } = self;
         let ours: Vec<_> = config.services.iter().map(|service| service.name.clone()).collect();
         if ours != services {
@@ -129,18 +142,42 @@ impl Successor {
             conversation.failed(&format!("the new process cannot start: {error}"));
             error
         })?;
-        let StandingBy { orders, rings, engine } = standing_by;
+        let start::StandingBy { orders, rings, engine } = standing_by;
+        let handle = Arc::clone(&engine.topology.handle);
+        Ok((engine, StandingBy { orders, handle, conversation, histories, rings }))
+    }
+}
+
+impl StandingBy {
+    /// Has the other process hand over, and reads the state of all connections. The longest part of
+    /// it is the other one's, which serves meanwhile; at the end nobody does, until
+    /// [`Prepared::serve`]. Blocks this thread.
+    ///
+    /// # Errors
+    /// [`NotTakenOver`]: the other one serves on.
+    pub fn read(self) -> Result<Prepared, NotTakenOver> {
+        let StandingBy { orders, handle, mut conversation, histories, rings } = self;
         // Where Yama restricts tracing, the other process may reach the rings only if it is named.
         // Without Yama this fails, and nothing is needed.
         if let Some(process) = Pid::from_raw(conversation.peer().id().cast_signed()) {
             let _ = set_ptracer(PTracer::ProcessID(process));
         }
         let rings = luggage::rings(&rings);
-        let state = conversation.done(Words { body: &rings, descriptors: &[] })?;
-        match import(&state.body, histories, &orders) {
+        let early = conversation.done(Words { body: &rings, descriptors: &[] })?;
+        let (book, mut histories) = match import_early(&early.body, histories, &orders) {
+            Ok(book) => book,
+            Err(why) => {
+                drop(orders);
+                return Err(conversation.failed(&why).into());
+            }
+        };
+        drop(early);
+        let state = conversation.done(Words::default())?;
+        let mut steps = Steps::begin(state.came_at);
+        steps.end("read");
+        match import(&state.body, (&mut histories, book), &orders, &mut steps) {
             Ok((blobs, used)) => {
-                let handle = Arc::clone(&engine.topology.handle);
-                Ok((engine, Prepared { orders, handle, conversation, blobs, used, state }))
+                Ok(Prepared { steps, orders, handle, conversation, blobs, used, state })
             }
             Err(why) => {
                 drop(orders);
@@ -167,7 +204,8 @@ impl Prepared {
     /// # Errors
     /// [`NotTakenOver`]: the engine ends.
     pub fn serve(self) -> Result<(), NotTakenOver> {
-        let Prepared { orders, handle, mut conversation, used, state, .. } = self;
+        let Prepared { orders, handle, mut conversation, used, state, mut steps, .. } = self;
+        steps.end("program");
         match conversation.done(Words::default()) {
             Err(End { serves: true, .. }) => {
                 // Before the shards: one that ends from here on aborts the process.
@@ -175,7 +213,10 @@ impl Prepared {
                 for (orders, used) in orders.iter().zip(used) {
                     let _ = orders.send(StandbyOrder::Serve { used });
                 }
+                steps.end("commit");
                 drop(state);
+                steps.end("overwrite");
+                steps.log("successor");
                 Ok(())
             }
             Err(end) => Err(end.into()),
@@ -184,30 +225,62 @@ impl Prepared {
     }
 }
 
-/// Has each shard make a broker of its part of the state.
-fn import(
-    state: &[u8],
-    histories: Vec<History>,
+/// Has each shard take over its part of the connections that go early. Returns what is still to be
+/// known of them, and the logs so far.
+fn import_early(
+    early: &[u8],
+    mut histories: Vec<History>,
     orders: &[Sender<StandbyOrder>],
-) -> Result<(Vec<Blob>, Vec<u32>), String> {
-    let mut state = State::decode(state).map_err(|error| error.to_string())?;
-    state.histories.splice(0..0, histories);
-    let mut blobs = std::mem::take(&mut state.blobs);
-    let used = luggage::take_slots(&mut blobs).filter(|used| used.len() == orders.len());
-    let used = used.ok_or("the number of filled slots is missing")?;
-    let parts = state.divide(orders.len()).map_err(|error| error.to_string())?;
+) -> Result<(EarlyBook, Vec<History>), String> {
+    let state = State::decode(early).map_err(|error| error.to_string())?;
+    histories.extend(state.histories);
+    let services = state.engine.services.len();
+    let divided = EarlyBook::divide(state.early, orders.len(), services);
+    let (book, parts) = divided.map_err(|error| error.to_string())?;
+    let order = |connections, reply| StandbyOrder::ImportEarly { connections, reply };
+    order_all(orders, parts, order)?;
+    Ok((book, histories))
+}
+
+/// Orders something of every shard, and waits for all answers.
+fn order_all<T>(
+    orders: &[Sender<StandbyOrder>],
+    parts: Vec<T>,
+    order: impl Fn(T, oneshot::Sender<Result<(), String>>) -> StandbyOrder,
+) -> Result<(), String> {
     let until = Instant::now() + HANDOVER_READY;
-    let import = |(orders, part): (&Sender<StandbyOrder>, _)| {
+    let send = |(orders, part): (&Sender<StandbyOrder>, T)| {
         let (reply, answer) = oneshot::channel();
         // A shard that has ended has aborted the process.
-        let _ = orders.send(StandbyOrder::Import { part: Box::new(part), reply });
+        let _ = orders.send(order(part, reply));
         answer
     };
-    let answers: Vec<_> = orders.iter().zip(parts).map(import).collect();
+    let answers: Vec<_> = orders.iter().zip(parts).map(send).collect();
     for answer in answers {
         let late = |_| "a shard of the new process does not read its part in time".to_owned();
         answer.recv_deadline(until).map_err(late)??;
     }
+    Ok(())
+}
+
+/// Has each shard make a broker of its part of the state.
+fn import(
+    state: &[u8],
+    (histories, book): (&mut Vec<History>, EarlyBook),
+    orders: &[Sender<StandbyOrder>],
+    steps: &mut Steps,
+) -> Result<(Vec<Blob>, Vec<u32>), String> {
+    let mut state = State::decode(state).map_err(|error| error.to_string())?;
+    steps.end("decode");
+    state.histories.splice(0..0, histories.drain(..));
+    let mut blobs = std::mem::take(&mut state.blobs);
+    let used = luggage::take_slots(&mut blobs).filter(|used| used.len() == orders.len());
+    let used = used.ok_or("the number of filled slots is missing")?;
+    let parts = state.divide(orders.len(), book).map_err(|error| error.to_string())?;
+    steps.end("divide");
+    let order = |part, reply| StandbyOrder::Import { part: Box::new(part), reply };
+    order_all(orders, parts, order)?;
+    steps.end("import");
     Ok((blobs, used))
 }
 

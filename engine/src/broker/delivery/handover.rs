@@ -5,7 +5,7 @@ use super::laggard::{LagState, Laggard};
 use super::write_sink::Payload;
 use crate::broker::channel::Channels;
 use crate::handover::{self, Debts};
-use crate::types::{ChannelIndex, ConnectionKey, Seq, Time};
+use crate::types::{ChannelIndex, ConnectionKey, Seq, ServiceId, Time};
 
 /// Where a subscription goes on: its next position, and up to where it gets the newest message of
 /// each key.
@@ -69,6 +69,28 @@ impl Delivery {
             };
             (laggard.outbox, laggard.skipping) = (outbox.into_vec(), is_skipping);
         }
+        self.import_laggard(channels, key, laggard, cursors);
+    }
+
+    /// A connection that goes on behind others.
+    pub(in crate::broker) fn take_behind(
+        &mut self,
+        (channels, now): (&Channels, Time),
+        (key, service): (ConnectionKey, ServiceId),
+        cursors: &Cursors,
+    ) {
+        let mut laggard = Laggard::new(service, now, LagState::Ready);
+        laggard.recovering = true;
+        self.import_laggard(channels, key, laggard, cursors);
+    }
+
+    fn import_laggard(
+        &mut self,
+        channels: &Channels,
+        key: ConnectionKey,
+        laggard: Laggard,
+        cursors: &Cursors,
+    ) {
         self.add_laggard(channels, key, laggard);
         for &(channel, next, newest_to) in cursors {
             self.move_cursor(key.index, channel, next);

@@ -2,7 +2,7 @@
 
 use super::Hub;
 use crate::broker::tick::DrainState;
-use crate::handover::{HandoverError, History, Part, Sent, ShardState, Socket};
+use crate::handover::{Connection, HandoverError, History, Part, Sent, ShardState, Socket};
 use crate::types::{ConnectionKey, Epoch};
 
 impl Hub {
@@ -11,6 +11,9 @@ impl Hub {
     /// and all lanes between them are empty; or calls this again with `false`, to go on.
     pub fn freeze(&mut self, frozen: bool) {
         self.parts.core.cx.frozen = frozen;
+        if !frozen {
+            self.parts.core.cx.early.clear();
+        }
     }
 
     /// Whether nothing is under way that another shard or the next iteration has to end. It is
@@ -32,20 +35,44 @@ impl Hub {
         self.parts.core.channels.export_history(sent, bytes)
     }
 
+    /// The next connections that can go over early: of so many slots, those for which `place` says
+    /// where their sockets are, and of which nothing but their positions changes while they send
+    /// nothing and the shell hands in no ticks. `None` behind the last slot. The first call is with
+    /// slot 0; no connection may be admitted from then on.
+    pub fn export_early(
+        &mut self,
+        slots: std::ops::Range<u32>,
+        place: impl FnMut(ConnectionKey) -> Option<Socket>,
+    ) -> Option<Vec<(ConnectionKey, Connection)>> {
+        self.parts.export_early(slots, place)
+    }
+
     /// What goes over to another process, but for what was `sent` before: channels homed here, and
     /// the connections for which `place` says where their sockets are. It is not asked about those
-    /// that are closing, nor about the engine's own.
+    /// that are closing, nor about the engine's own; nor about those that went over early and are
+    /// as they were, for which `is_same` is asked whether that is true of what it knows of them.
     pub fn export(
         &self,
         sent: &Sent,
+        is_same: impl FnMut(ConnectionKey) -> bool,
         place: impl FnMut(ConnectionKey) -> Option<Socket>,
     ) -> ShardState {
-        self.parts.export(sent, place)
+        self.parts.export(sent, is_same, place)
+    }
+
+    /// Takes over connections that went early, after [`Hub::begin_iteration`]: the hub is new. They
+    /// have no channels before [`Hub::import`].
+    ///
+    /// # Errors
+    /// As for that.
+    pub fn import_early(&mut self, connections: Vec<Connection>) -> Result<(), HandoverError> {
+        self.parts.import_early(connections)
     }
 
     /// Takes over the shard's part of what another process has exported, after
-    /// [`Hub::begin_iteration`]. The hub is new, and has the epoch and the homes of that state. The
-    /// index of each connection is the slot of its socket. Effects may follow.
+    /// [`Hub::begin_iteration`]. The hub has nothing but what [`Hub::import_early`] took, and the
+    /// epoch and the homes of that state. The index of each connection is the slot of its socket.
+    /// Effects may follow.
     ///
     /// # Errors
     /// [`HandoverError`] where the part says what cannot be, or there is no room for it. The hub is
@@ -54,8 +81,15 @@ impl Hub {
         self.parts.import(part)
     }
 
-    /// A connection was taken over by another process: forgets it without a word to its peer. Its
-    /// [`Effect::Release`](crate::broker::effect::Effect::Release) follows.
+    /// The head of a channel as this shard knows it.
+    #[cfg(test)]
+    pub(crate) fn head_of(&self, channel: &crate::types::ChannelName) -> crate::types::Seq {
+        let channels = &self.parts.core.channels;
+        channels.log(channels.find(channel).expect("it is subscribed to")).head()
+    }
+
+    /// A connection was taken over by another process: forgets it without a word to its peer.
+    /// [`Hub::handle_receive_ended`] is to follow, once nothing is armed on its slot.
     pub fn abandon(&mut self, key: ConnectionKey) {
         self.parts.abandon(key);
     }

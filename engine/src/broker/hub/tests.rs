@@ -1,5 +1,6 @@
 //! One hub, driven by hand.
 
+mod abandoned;
 mod connections;
 mod disconnect;
 mod reconnects;

@@ -18,6 +18,15 @@ impl Sessions {
             && !self.has_waiting()
     }
 
+    /// Whether nothing of a connection is under way.
+    pub(in crate::broker) fn is_calm(&self, key: ConnectionKey) -> bool {
+        !(self.operations.is_under_way(key)
+            || self.backlogs.has(key)
+            || self.outstanding.is_publishing(key)
+            || self.outstanding.is_asking(key)
+            || self.history.is_asking(key))
+    }
+
     /// The session of a connection.
     pub(in crate::broker) fn export(&self, core: &Core, key: ConnectionKey) -> Session {
         let mut session = Session {

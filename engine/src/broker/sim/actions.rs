@@ -84,7 +84,7 @@ impl World {
         }
     }
 
-    fn for_some_client(&mut self, act: impl FnOnce(&mut World, usize)) {
+    pub(super) fn for_some_client(&mut self, act: impl FnOnce(&mut World, usize)) {
         let (first, all) = (self.clients.len().saturating_sub(20), self.clients.len());
         if first < all {
             let client = self.rng.usize(first..all);
@@ -142,7 +142,7 @@ impl World {
     }
 
     /// A service wants all subscribers of a channel gone.
-    fn expel(&mut self) {
+    pub(super) fn expel(&mut self) {
         let channel = self.rng.usize(..self.plan.channels);
         let name = self.truth.channel_name(channel).clone();
         let (service, target) = (name.service(), Target::Channel(name));
@@ -203,7 +203,7 @@ impl World {
             && self.sockets[client].up.len() < 5_000
     }
 
-    fn speak(&mut self, client: usize) {
+    pub(super) fn speak(&mut self, client: usize) {
         if !self.may_speak(client) || self.clients[client].encoding.is_event() {
             return;
         }

@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 
+use super::early_handovers::{Places, Went, early_of};
 use super::net::{Pair, Port};
 use super::plan::{Plan, Sabotage};
 use super::world::World;
 use super::{SEEDS, is_caught_in, run_all, seeds};
-use crate::handover::{Channel, Connection, EngineState, History, Sent, Socket, State};
+use crate::handover::{Channel, Connection, EarlyBook, EngineState, History, Sent, Socket, State};
 use crate::types::{ConnectionKey, Epoch, Homes, Seq, ShardId};
 
 /// Shards at most, of those that take over.
@@ -70,6 +71,8 @@ impl HandoverFault {
             }
             shard.connections.iter_mut().for_each(|connection| self.spoil_one(connection, &heads));
         }
+        let early = state.early.iter_mut().flat_map(|early| &mut early.connections);
+        early.for_each(|connection| self.spoil_one(connection, &heads));
     }
 
     fn spoil_one(
@@ -121,10 +124,14 @@ impl World {
     pub(super) fn hand_over(&mut self) {
         (0..self.plan.shards).for_each(|shard| self.take_settings(shard));
         let (histories, sent) = self.send_histories();
-        self.come_to_rest();
         let shards = self.rng.usize(1..=MOST_SHARDS);
-        let places = self.places(shards);
-        let mut state = self.export(&places, (histories, &sent));
+        let mut places = self.places(shards);
+        let went = self.send_early(&places);
+        (0..self.plan.shards).for_each(|shard| self.take_settings(shard));
+        self.come_to_rest();
+        // Some have ended since.
+        places.retain(|(client, key), _| self.hubs[self.clients[*client].shard].is_open(*key));
+        let mut state = self.export(&places, (histories, &sent), &went);
         if let Some(Sabotage::Handover(fault)) = self.plan.sabotage {
             fault.spoil(&mut state);
         }
@@ -190,7 +197,7 @@ impl World {
     }
 
     /// Where each connection goes that may: any slot of any shard. One in twenty may not.
-    fn places(&mut self, shards: usize) -> HashMap<(usize, ConnectionKey), Socket> {
+    fn places(&mut self, shards: usize) -> Places {
         let held: usize = self.hubs.iter().map(|hub| hub.connections()).sum();
         self.plan.capacity = self.plan.capacity.max(held);
         let mut free: Vec<(usize, u32)> = (0..shards)
@@ -212,13 +219,11 @@ impl World {
 
     fn export(
         &self,
-        places: &HashMap<(usize, ConnectionKey), Socket>,
+        places: &Places,
         (histories, sent): (Vec<History>, &[Sent]),
+        went: &Went,
     ) -> State {
-        let export = |shard: usize| {
-            let client = |key: ConnectionKey| self.ports[shard][key.index as usize].client;
-            self.hubs[shard].export(&sent[shard], |key| places.get(&(client(key), key)).cloned())
-        };
+        let export = |shard: usize| self.export_rest(shard, places, (&sent[shard], &went[shard]));
         let seed = self.plan.seed;
         let engine = EngineState {
             epoch: Epoch(seed + 1),
@@ -227,18 +232,19 @@ impl World {
             services: vec!["sim".into(); self.plan.services],
         };
         let shards = (0..self.plan.shards).map(export).collect();
-        State { engine, histories, shards, blobs: Vec::new() }
+        State { engine, histories, early: early_of(went), shards, blobs: Vec::new() }
     }
 
     /// The former hubs forget what was handed over. What is closing they would end; here it
     /// vanishes.
-    fn leave_behind(&mut self, places: &HashMap<(usize, ConnectionKey), Socket>) {
+    fn leave_behind(&mut self, places: &Places) {
         for (shard, ports) in self.ports.iter().enumerate() {
             let hub = &mut self.hubs[shard];
             for port in ports {
                 let Some(key) = port.key else { continue };
                 if hub.is_open(key) && places.contains_key(&(port.client, key)) {
                     hub.abandon(key);
+                    hub.handle_receive_ended(key);
                     continue;
                 }
                 self.clients[port.client].gone = true;
@@ -251,13 +257,19 @@ impl World {
     }
 
     /// Other hubs, with other ports and lanes.
-    fn import(&mut self, state: State, shards: usize) {
+    fn import(&mut self, mut state: State, shards: usize) {
         (self.plan.shards, self.plan.handed_over) = (shards, self.plan.handed_over + 1);
         self.hubs = (0..shards).map(|shard| self.plan.hub(shard)).collect();
-        let parts = state.divide(shards).expect("it fits itself");
-        for (shard, part) in parts.into_iter().enumerate() {
+        let early = std::mem::take(&mut state.early);
+        let early = EarlyBook::divide(early, shards, self.plan.services);
+        let (book, early) = early.expect("it fits itself");
+        for (shard, connections) in early.into_iter().enumerate() {
             self.begin_iteration(shard);
             self.hubs[shard].reconfigure(self.config.clone());
+            self.hubs[shard].import_early(connections).expect("there is room for it");
+        }
+        let parts = state.divide(shards, book).expect("it fits itself");
+        for (shard, part) in parts.into_iter().enumerate() {
             self.hubs[shard].import(part).expect("there is room for it");
         }
         let row = |_| (0..shards).map(|_| Pair::default()).collect();

@@ -10,6 +10,7 @@ mod changes;
 mod client;
 mod counted;
 mod deflating;
+mod early_handovers;
 mod event_reader;
 mod external;
 mod fairness;

@@ -49,6 +49,8 @@ pub(super) struct World {
     pub(super) former: Counted,
     /// Settings that a shard has not taken over yet.
     pub(super) settings: Vec<Option<Arc<Config>>>,
+    /// Connections go over to other hubs, which keep their deadlines.
+    pub(super) has_no_ticks: bool,
     /// Writes that the hubs asked for.
     pub(super) writes: u64,
     /// Steps to be remembered for a failure's report.
@@ -89,6 +91,7 @@ impl World {
             config: plan.config.clone(),
             former: Counted::default(),
             settings: vec![None; plan.shards],
+            has_no_ticks: false,
             writes: 0,
             steps: super::setting("SIM_STEPS").map_or(50, |steps| steps as usize),
             trace: VecDeque::new(),
@@ -179,7 +182,7 @@ impl World {
     pub(super) fn turn(&mut self, shard: usize, all: bool) {
         self.begin_iteration(shard);
         self.take_settings(shard);
-        if self.ticks[shard] <= self.now {
+        if self.ticks[shard] <= self.now && !self.has_no_ticks {
             self.ticks[shard] = self.now + TICK;
             self.hubs[shard].handle_tick();
         }

@@ -12,7 +12,7 @@ use crate::types::{
 };
 use crate::wire::frame::{Opcode, encode};
 
-fn name(text: &str) -> ChannelName {
+pub(crate) fn name(text: &str) -> ChannelName {
     ChannelName::parse(text).unwrap()
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn connection(shard: u8, slot: u32) -> Connection {
     }
 }
 
-fn subscription(channel: &str, handed: u64) -> Subscription {
+pub(crate) fn subscription(channel: &str, handed: u64) -> Subscription {
     Subscription {
         channel: name(channel),
         handed: Seq(handed),
@@ -243,6 +243,7 @@ pub(crate) fn sample() -> State {
             History { logs: vec![(name("news"), vec![frame(1, 1, None)])] },
             History { logs: vec![(name("news"), vec![frame(2, 2, Some("a"))])] },
         ],
+        early: Vec::new(),
         shards: vec![one, other],
         blobs: vec![Blob {
             name: "tickets".into(),
@@ -293,5 +294,27 @@ pub(crate) fn some_state(rng: &mut fastrand::Rng) -> State {
         }
         state.shards[shard].connections.push(connection);
     }
+    state.early = (0..rng.u8(..3)).map(|of| early_ones(rng, ShardId(of), &names)).collect();
+    for slot in 10..20 {
+        let shard = &mut state.shards[rng.usize(..shards)];
+        match rng.u8(..12) {
+            0 => shard.ended.push((ShardId(0), slot)),
+            1 => shard.sealed.push((ShardId(0), slot, rng.u64(..9))),
+            2 => shard.connections.push(connection(0, slot)),
+            _ => {}
+        }
+    }
     state
+}
+
+/// Connections that went over early, of one shard.
+fn early_ones(rng: &mut fastrand::Rng, shard: ShardId, names: &[String]) -> Early {
+    let some = |slot: u32| {
+        let mut connection = connection(0, slot);
+        let channels = names.iter().map(|text| subscription(text, 0));
+        connection.subscriptions = channels.collect();
+        connection
+    };
+    let slots = 10 + 3 * u32::from(shard.0)..13 + 3 * u32::from(shard.0);
+    Early { shard, connections: slots.filter(|_| rng.bool()).map(some).collect() }
 }

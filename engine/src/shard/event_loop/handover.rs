@@ -4,14 +4,17 @@
 //! is written down the shard delivers as always; then its thread stands still until it is told
 //! whether the other process has taken over. `standby` beside this is the other process's part.
 
+mod writing;
+
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::EventLoop;
-use crate::handover::{Sent, Socket};
+use crate::handover::Sent;
 use crate::limits::{HANDOVER_HISTORY_BYTES, HANDOVER_PER_TURN};
 use crate::shard::delivery_ring::RemoteRing;
 use crate::shard::handover_order::{Exported, HandoverOrder, Place, Verdict};
+use crate::shard::tls::TlsProgress;
 use crate::types::ConnectionKey;
 
 /// How far a shard is.
@@ -21,10 +24,11 @@ pub(in crate::shard) struct Handover {
     /// Their places, in the same order, once they are known.
     places: Vec<Place>,
     rings: Arc<[RemoteRing]>,
+    /// Those that went over early, in the order of the travellers, with where their TLS stood then,
+    /// if they have it.
+    early: Vec<(ConnectionKey, Option<TlsProgress>)>,
     /// Travellers whose sockets are being copied.
     done: usize,
-    /// Those of which something is still armed.
-    ending: Vec<ConnectionKey>,
     stage: Stage,
     /// Something was handled since the shard was asked last whether it is at rest.
     is_touched: bool,
@@ -64,14 +68,21 @@ impl EventLoop {
                 let _ = reply.send(handover.travellers.len());
                 self.handover = Some(handover);
             }
-            HandoverOrder::Stop { rings, places, reply } => {
+            HandoverOrder::Assign { rings, places } => {
+                if let Some(handover) = &mut self.handover {
+                    (handover.rings, handover.places) = (rings, places);
+                }
+            }
+            HandoverOrder::Stop { reply } => {
                 self.slots.halt();
                 let Some(handover) = &mut self.handover else { return };
                 let stays = |key: &ConnectionKey| handover.place_of(*key).is_none();
                 let others: Vec<_> = self.slots.unclosed().filter(stays).collect();
                 others.into_iter().for_each(|key| self.slots.stop_receiving(key));
-                (handover.rings, handover.places) = (rings, places);
                 handover.stage = Stage::Stopping(reply);
+            }
+            HandoverOrder::Early { from, reply } => {
+                let _ = reply.send(self.export_early(from));
             }
             HandoverOrder::Rest { reply } => {
                 self.hub.freeze(true);
@@ -137,18 +148,11 @@ impl EventLoop {
                 }
                 false
             }
-            Stage::HandedOver => {
-                let (slots, hub) = (&self.slots, &mut self.hub);
-                handover.ending.retain(|key| {
-                    let has_closed = slots.have_closed(*key);
-                    if has_closed {
-                        hub.abandon(*key);
-                    }
-                    !has_closed
-                });
-                false
-            }
-            Stage::Holding | Stage::Stopped | Stage::Resting(_) | Stage::Exporting(..) => false,
+            Stage::Holding
+            | Stage::Stopped
+            | Stage::Resting(_)
+            | Stage::Exporting(..)
+            | Stage::HandedOver => false,
         }
     }
 
@@ -174,22 +178,10 @@ impl EventLoop {
         reply: oneshot::Sender<Exported>,
         verdict: oneshot::Receiver<Verdict>,
     ) {
-        let Some(handover) = &mut self.handover else { return };
-        let (slots, mut exported) = (&self.slots, Vec::new());
-        let state = self.hub.export(sent, |key| {
-            let Place { shard, slot } = handover.place_of(key)?;
-            let receive_ended = slots.receive_ended(key)?;
-            exported.push(key);
-            Some(Socket {
-                shard,
-                slot,
-                tls: slots.delivery.session_bytes(key.index),
-                receive_ended,
-            })
-        });
-        let staying = slots.unclosed().count().saturating_sub(exported.len());
-        handover.travellers = exported;
-        let _ = reply.send(Exported { state, staying });
+        let Some(mut handover) = self.handover.take() else { return };
+        let exported = self.export_rest(&mut handover, sent);
+        let handover = self.handover.insert(handover);
+        let _ = reply.send(exported);
         // Without a verdict the control plane has given up.
         match verdict.recv().unwrap_or(Verdict::Resume) {
             Verdict::Resume => self.resume(),
@@ -198,11 +190,10 @@ impl EventLoop {
                 // All at once: what arrives for one that went over is the other process's, and
                 // what is published here must not reach it.
                 for key in std::mem::take(&mut handover.travellers) {
+                    self.hub.abandon(key);
                     // What is armed on it ends first (invariant 12).
                     if self.slots.close(key) {
-                        self.hub.abandon(key);
-                    } else {
-                        handover.ending.push(key);
+                        self.hub.handle_receive_ended(key);
                     }
                 }
                 // Handshakes under way: they are told to come again, and find the other process.
@@ -230,8 +221,8 @@ impl Handover {
             travellers,
             places: Vec::new(),
             rings: Arc::new([]),
+            early: Vec::new(),
             done: 0,
-            ending: Vec::new(),
             stage: Stage::Holding,
             is_touched: true,
             is_at_end: false,

@@ -17,6 +17,9 @@ impl EventLoop {
     pub(in crate::shard) fn stand_by(&mut self, orders: &Standby) -> bool {
         while let Ok(order) = orders.recv() {
             match order {
+                StandbyOrder::ImportEarly { connections, reply } => {
+                    let _ = reply.send(self.import_early(connections));
+                }
                 StandbyOrder::Import { part, reply } => {
                     // Fails if the other process is given up.
                     let _ = reply.send(self.import(*part));
@@ -36,16 +39,49 @@ impl EventLoop {
         ShardRing { shard: id, descriptor: self.slots.delivery.ring.own_descriptor(), slots }
     }
 
-    /// Takes over the broker's state, and with it the sockets that are in the ring.
-    fn import(&mut self, part: Part) -> Result<(), String> {
+    /// Takes over connections that go early.
+    fn import_early(&mut self, connections: Vec<Connection>) -> Result<(), String> {
+        self.check_slots(&connections)?;
+        let taken: Vec<_> = connections.iter().map(Taken::of).collect();
+        self.hub.begin_iteration(clock::now(self.parts.started));
+        self.hub.import_early(connections).map_err(|error| error.to_string())?;
+        taken.into_iter().try_for_each(|taken| self.adopt(taken))
+    }
+
+    fn check_slots(&self, connections: &[Connection]) -> Result<(), String> {
         let slots = self.parts.slots;
-        if part.connections.iter().any(|connection| connection.socket.slot as usize >= slots) {
-            return Err("a connection has a slot that this process lacks".to_owned());
+        match connections.iter().any(|connection| connection.socket.slot as usize >= slots) {
+            true => Err("a connection has a slot that this process lacks".to_owned()),
+            false => Ok(()),
         }
+    }
+
+    /// Takes over the broker's state, and with it the sockets that are in the ring.
+    fn import(&mut self, mut part: Part) -> Result<(), String> {
+        self.check_slots(&part.connections)?;
+        for slot in &part.retracted {
+            self.disown(*slot);
+        }
+        let sealed = std::mem::take(&mut part.sealed);
         let taken: Vec<_> = part.connections.iter().map(Taken::of).collect();
         self.hub.begin_iteration(clock::now(self.parts.started));
         self.hub.import(part).map_err(|error| error.to_string())?;
-        taken.into_iter().try_for_each(|taken| self.adopt(taken))
+        taken.into_iter().try_for_each(|taken| self.adopt(taken))?;
+        let is_known =
+            |&(slot, records): &(u32, u64)| self.slots.delivery.set_sealed(slot, records);
+        match sealed.iter().all(is_known) {
+            true => Ok(()),
+            false => Err("a connection without its TLS was sent records".to_owned()),
+        }
+    }
+
+    /// Takes back that a connection was adopted: it has ended, or is adopted again.
+    fn disown(&mut self, slot: u32) {
+        let key = ConnectionKey { index: slot, generation: 0 };
+        if let Some(service) = self.slots.disown(key) {
+            self.parts.limits.quotas[service.index()].release();
+        }
+        self.set_address_permit(slot, None);
     }
 
     fn adopt(&mut self, taken: Taken) -> Result<(), String> {

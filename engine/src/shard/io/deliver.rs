@@ -9,7 +9,7 @@ use crate::handover::SecretBytes;
 use crate::limits::MAX_TLS_RECORDS;
 use crate::shard::clock;
 use crate::shard::delivery_ring::{Exception, Received, Ring, Submitted, ring_config};
-use crate::shard::tls::{ControlOutcome, Opened, SlotTls, TlsError};
+use crate::shard::tls::{ControlOutcome, Opened, SlotTls, TlsError, TlsProgress};
 use crate::telemetry::Gauge;
 
 /// The ring together with the TLS state of its connections.
@@ -80,6 +80,23 @@ impl Delivery {
         match self.sessions.get(connection as usize)? {
             SlotTls::User(session) => session.to_bytes(),
             SlotTls::None | SlotTls::Kernel(_) => None,
+        }
+    }
+
+    /// Where a connection's TLS stands, if nothing waits to be sent there. `None` without TLS.
+    pub(crate) fn progress(&self, connection: u32) -> Option<Option<TlsProgress>> {
+        match self.sessions.get(connection as usize)? {
+            SlotTls::User(session) => Some(session.progress()),
+            SlotTls::None | SlotTls::Kernel(_) => None,
+        }
+    }
+
+    /// A connection whose TLS was taken over was sent so many records since. Returns whether it has
+    /// TLS.
+    pub(crate) fn set_sealed(&mut self, connection: u32, records: u64) -> bool {
+        match self.sessions.get_mut(connection as usize) {
+            Some(SlotTls::User(session)) => session.set_sealed(records),
+            _ => false,
         }
     }
 

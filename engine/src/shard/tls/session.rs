@@ -13,6 +13,8 @@ use rustls::unbuffered::{
 };
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
+pub(crate) use portable::TlsProgress;
+
 use super::TlsError;
 use super::control_records::{ALERT, CLOSE_NOTIFY, records_of};
 use super::ktls_session::KtlsSession;

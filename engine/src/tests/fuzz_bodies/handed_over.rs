@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::broker::Hub;
 use crate::broker::write_sink::{Flushed, Payload, WriteSink};
 use crate::config::{Config, Service};
-use crate::handover::{Part, State, reseal};
+use crate::handover::{Connection, EarlyBook, Part, State, reseal};
 use crate::tests::alone::Alone;
 use crate::types::{Now, Time};
 
@@ -23,19 +23,23 @@ pub fn handover_state(data: &[u8]) {
     let (now, engine) = (state.engine.time, state.engine.clone());
     let config = Config { services: vec![Service::default(); services], ..Config::default() };
     for (shards, state) in [(1, state), (3, again)] {
-        let Ok(parts) = state.divide(shards) else { continue };
-        for part in parts {
+        let mut state = state;
+        let early = std::mem::take(&mut state.early);
+        let Ok((book, early)) = EarlyBook::divide(early, shards, services) else { continue };
+        let Ok(parts) = state.divide(shards, book) else { continue };
+        for (part, early) in parts.into_iter().zip(early) {
             let shard = part.shard;
             let hub = Hub::new(Arc::new(config.clone()), shard, shards, CAPACITY, 1);
-            go_on(hub.with_epoch(epoch).with_homes(engine.homes(shards)), part, now);
+            let hub = hub.with_epoch(epoch).with_homes(engine.homes(shards));
+            go_on(hub, (early, part), now);
         }
     }
 }
 
-fn go_on(mut hub: Hub, part: Part, now: Time) {
+fn go_on(mut hub: Hub, (early, part): (Vec<Connection>, Part), now: Time) {
     let at = |ms: u64| Now { mono: Time(now.0.saturating_add(ms * 1_000_000)), unix_us: 0 };
     hub.begin_iteration(at(0));
-    if hub.import(part).is_err() {
+    if hub.import_early(early).is_err() || hub.import(part).is_err() {
         return;
     }
     for round in 0..40 {

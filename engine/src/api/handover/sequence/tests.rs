@@ -196,8 +196,8 @@ fn without_a_fault_the_successor_serves() {
     }
     assert_eq!(pair[0].step, Do::Leave(Reason::Taken));
     assert_eq!(pair[1].step, Do::Serve(Reason::Taken));
-    use Kind::{Base, Commit, Hello, Ready, Rings, State, Taken};
-    assert_eq!(kinds, [Hello, Base, Rings, State, Ready, Commit, Taken]);
+    use Kind::{Base, Commit, Early, Held, Hello, Ready, Rings, State, Taken};
+    assert_eq!(kinds, [Hello, Base, Rings, Early, Held, State, Ready, Commit, Taken]);
 }
 
 /// Runs the pair without faults until process `who` is about to do `step`, then kills or stops it
@@ -221,13 +221,15 @@ fn with_a_fault(who: usize, step: Do, kills: bool) -> Do {
 /// The table of docs/HANDOVER.md.
 #[test]
 fn a_fault_at_each_place_ends_as_the_table_says() {
-    use Kind::{Base, Commit, Hello, Ready, Rings, State, Taken};
+    use Kind::{Base, Commit, Early, Held, Hello, Ready, Rings, State, Taken};
     let successor = 1;
     for (step, kills, then) in [
         (Do::Send(Hello), true, Do::Serve(Reason::PeerLeft(Hello))),
         (Do::Work(Base), true, Do::Serve(Reason::PeerLeft(Rings))),
         (Do::Work(Base), false, Do::Serve(Reason::PeerSilent(Rings))),
         (Do::Send(Rings), true, Do::Serve(Reason::PeerLeft(Rings))),
+        (Do::Work(Early), true, Do::Serve(Reason::PeerLeft(Held))),
+        (Do::Work(Early), false, Do::Serve(Reason::PeerSilent(Held))),
         (Do::Work(State), true, Do::Serve(Reason::PeerLeft(Ready))),
         (Do::Work(State), false, Do::Serve(Reason::PeerSilent(Ready))),
         (Do::Send(Ready), true, Do::Serve(Reason::PeerLeft(Ready))),
@@ -242,8 +244,10 @@ fn a_fault_at_each_place_ends_as_the_table_says() {
     for (step, kills, then) in [
         (Do::Work(Hello), true, Do::Leave(Reason::PeerLeft(Base))),
         (Do::Work(Hello), false, Do::Leave(Reason::PeerSilent(Base))),
-        (Do::Work(Rings), true, Do::Leave(Reason::PeerLeft(State))),
-        (Do::Work(Rings), false, Do::Leave(Reason::PeerSilent(State))),
+        (Do::Work(Rings), true, Do::Leave(Reason::PeerLeft(Early))),
+        (Do::Work(Rings), false, Do::Leave(Reason::PeerSilent(Early))),
+        (Do::Work(Held), true, Do::Leave(Reason::PeerLeft(State))),
+        (Do::Work(Held), false, Do::Leave(Reason::PeerSilent(State))),
         (Do::Send(State), true, Do::Leave(Reason::PeerLeft(State))),
         (Do::Send(Commit), true, Do::Serve(Reason::PeerEnded)),
         (Do::Send(Commit), false, Do::Leave(Reason::PeerSilent(Commit))),
@@ -256,6 +260,6 @@ fn a_fault_at_each_place_ends_as_the_table_says() {
 #[test]
 fn every_kind_has_a_byte_of_its_own() {
     let known: Vec<_> = (0..=u8::MAX).filter_map(Kind::parse).collect();
-    assert_eq!(known.len(), 8);
+    assert_eq!(known.len(), 10);
     assert!(known.iter().all(|kind| Kind::parse(*kind as u8) == Some(*kind)));
 }

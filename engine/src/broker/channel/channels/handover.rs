@@ -10,7 +10,7 @@ use crate::handover::{
     self, HandoverError, History, Part, PlacedChannel, PlacedRole, Sent, ShardState,
 };
 use crate::shared_frame::Frame;
-use crate::types::{AddressGroup, ChannelIndex, ConnectionKey, JoinToken, Seq};
+use crate::types::{AddressGroup, ChannelIndex, ChannelName, ConnectionKey, JoinToken, Seq};
 
 /// The join by which a replica is served that another process has handed over.
 pub(in crate::broker) const TAKEN_OVER: JoinToken = JoinToken(1);
@@ -72,6 +72,15 @@ impl Channels {
         };
         state.channels = homed.map(export).collect();
         (state.forgotten, state.floor) = self.forgotten.export();
+    }
+
+    /// How far the channels are that have live subscribers here, and are homed on other shards.
+    pub(in crate::broker) fn export_heads(&self) -> Vec<(ChannelName, Seq)> {
+        let all = (0..self.table.slots()).filter_map(|slot| self.table.at(slot));
+        let others = all
+            .map(|(_, channel)| channel)
+            .filter(|channel| matches!(channel.role, Role::Replica(_)) && !channel.live.is_empty());
+        others.map(|channel| (channel.name.clone(), channel.log.head())).collect()
     }
 
     /// Takes over channels, each into the slot of its place. There are none yet, and no

@@ -54,8 +54,8 @@ impl Connections {
         }
     }
 
-    /// Takes over a connection of another process, in the slot that its socket has. Slots are taken
-    /// in their order, before any other.
+    /// Takes over a connection of another process, in the slot that its socket has. Behind the last
+    /// one comes [`Connections::list_free`], before any other connection.
     ///
     /// # Errors
     /// [`HandoverError`] without such a slot, or where its state cannot be.
@@ -65,7 +65,9 @@ impl Connections {
         connection: &handover::Connection,
     ) -> Result<ConnectionKey, HandoverError> {
         let index = connection.socket.slot;
-        if index as usize >= self.capacity || (index as usize) < self.records.len() {
+        let is_vacant = |record: &Connection| record.state == State::Vacant;
+        let has_room = self.records.get(index as usize).is_none_or(is_vacant);
+        if index as usize >= self.capacity || !has_room {
             return Err(HandoverError::NoRoom("connections"));
         }
         let deflate = match connection.deflate.map(Deflate::import) {
@@ -75,11 +77,9 @@ impl Connections {
         let reader = Reader::import(&connection.inbound, deflate);
         let reader = reader.ok_or(HandoverError::Malformed("what was received of a message"))?;
         while self.records.len() <= index as usize {
-            self.free.push(self.records.len() as u32);
             self.records.push(Connection::default());
             self.last_rx.push(0);
         }
-        self.free.pop();
         let service = connection.service;
         let since = connection.inbound.since.unwrap_or(cx.time());
         let key = self.key(index);
@@ -111,10 +111,18 @@ impl Connections {
         Ok(key)
     }
 
-    /// The connection's socket is another process's: forgets it without a word.
-    pub(crate) fn abandon(&mut self, key: ConnectionKey) {
+    /// Those that were taken over are all there: the other slots are free.
+    pub(crate) fn list_free(&mut self) {
+        let is_vacant = |(_, record): &(usize, &Connection)| record.state == State::Vacant;
+        let vacant = self.records.iter().enumerate().filter(is_vacant);
+        self.free = vacant.map(|(index, _)| index as u32).collect();
+    }
+
+    /// Takes back what was taken over of a connection that nobody has named.
+    pub(crate) fn retract(&mut self, key: ConnectionKey) {
         self[key].become_state(State::AwaitingCompletions);
         self.release(key);
+        self.records[key.index as usize].generation = key.generation;
     }
 }
 

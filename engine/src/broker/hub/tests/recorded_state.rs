@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::broker::write_sink::{Flushed, Payload, WriteSink};
-use crate::handover::{FORMAT_VERSION, READABLE_FROM, State};
+use crate::handover::{EarlyBook, FORMAT_VERSION, READABLE_FROM, State};
 use crate::tests::alone::Alone;
 use crate::types::{EventName, JsonObject, Now, Publication, Seq};
 
@@ -39,7 +39,7 @@ fn the_state_of_each_recorded_format_is_served() {
         let engine = state.engine.clone();
         let all = state.shards.iter_mut().flat_map(|shard| &mut shard.connections);
         all.for_each(|connection| connection.socket.shard = ShardId(0));
-        let part = state.divide(1).unwrap().remove(0);
+        let part = state.divide(1, EarlyBook::default()).unwrap().remove(0);
         let service = Service { name: engine.services[0].clone(), ..Service::default() };
         let mut hub = Hub::new(Arc::new(Config::from(service)), ShardId(0), 1, 8, 1)
             .with_epoch(engine.epoch)

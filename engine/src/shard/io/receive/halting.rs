@@ -4,7 +4,7 @@
 use super::Slots;
 use crate::shard::delivery_ring::RemoteRing;
 use crate::shard::io::slot::{ReceiveState, Slot, SlotState};
-use crate::types::ConnectionKey;
+use crate::types::{ConnectionKey, ServiceId};
 
 impl Slots {
     /// From now on no receive is armed. What is armed stays so: [`Slots::stop_receiving`].
@@ -70,11 +70,6 @@ impl Slots {
         }
     }
 
-    /// Whether a connection that is closed has nothing armed any more.
-    pub(crate) fn have_closed(&self, key: ConnectionKey) -> bool {
-        self.slots[key.index as usize].state == SlotState::Closed
-    }
-
     /// Whether a slot has no connection.
     pub(crate) fn is_empty(&self, index: u32) -> bool {
         self.slots[index as usize].state == SlotState::Empty
@@ -96,6 +91,17 @@ impl Slots {
             self.pause(key);
             self.slot(key).enter(SlotState::EndReported);
         }
+    }
+
+    /// Takes back that a slot was opened and adopted, before anything was armed on it: its socket
+    /// stays there. Returns the `quota` given to `open`.
+    pub(crate) fn disown(&mut self, key: ConnectionKey) -> Option<ServiceId> {
+        let slot = self.slot(key);
+        assert!(slot.is_quiet(), "something is armed on a slot to be disowned (invariant 12)");
+        let quota = std::mem::take(slot).quota;
+        self.delivery.drop_session(key.index);
+        self.delivery.ring.disown(key.into());
+        quota
     }
 
     /// Closes what another process has put into a slot for a connection that has ended since.

@@ -24,6 +24,22 @@ impl RecordLayer {
         bytes
     }
 
+    /// Records sent and received with the present keys; `None` where the next one that is sent
+    /// changes more.
+    pub(crate) fn numbers(&self) -> Option<(u64, u64)> {
+        (!self.update_answered).then_some((self.send.seq, self.receive.seq))
+    }
+
+    /// So many were sent with this key by another process. Returns whether that can be: a number
+    /// never counts twice.
+    pub(crate) fn set_sealed(&mut self, records: u64) -> bool {
+        let follows = records >= self.send.seq;
+        if follows {
+            self.send.seq = records;
+        }
+        follows
+    }
+
     /// Reads what another process has written. Returns the bytes behind it, too.
     ///
     /// # Errors

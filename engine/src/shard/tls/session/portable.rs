@@ -9,6 +9,25 @@ use crate::shard::tls::record_layer::RecordLayer;
 /// Of what follows.
 const VERSION: u8 = 1;
 
+/// Where the TLS of a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TlsProgress {
+    /// Records sent with the present key.
+    pub sent: u64,
+    /// Records received with the present key.
+    received: u64,
+    /// Bytes of an unfinished record.
+    unread: usize,
+}
+
+impl TlsProgress {
+    /// Whether nothing but records sent is between an earlier moment and this. Keys count from 0:
+    /// no other one has come this far within a hand-over.
+    pub(crate) fn continues(&self, before: &TlsProgress) -> bool {
+        self.sent >= before.sent && (self.received, self.unread) == (before.received, before.unread)
+    }
+}
+
 impl TlsSession {
     /// Whether another process can go on with it: one that is established over TLS 1.3, and whose
     /// records are made here.
@@ -30,6 +49,21 @@ impl TlsSession {
         let mut bytes = Zeroizing::new(Vec::with_capacity(len));
         parts.iter().for_each(|part| bytes.extend_from_slice(part));
         Some(SecretBytes::new(std::mem::take(&mut *bytes)))
+    }
+
+    /// Where it stands; `None` where something waits to be sent ahead of the next record.
+    pub(crate) fn progress(&self) -> Option<TlsProgress> {
+        let Layer::Own(layer) = &self.layer else { return None };
+        let (sent, received) = layer.numbers().filter(|_| self.pending.is_empty())?;
+        Some(TlsProgress { sent, received, unread: self.partial.len() })
+    }
+
+    /// Another process has sent so many records with these keys. Returns whether that can be.
+    pub(crate) fn set_sealed(&mut self, records: u64) -> bool {
+        match &mut self.layer {
+            Layer::Own(layer) => layer.set_sealed(records),
+            Layer::Rustls(_) | Layer::Lost => false,
+        }
     }
 
     /// Goes on with what another process has written.

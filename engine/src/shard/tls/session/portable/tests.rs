@@ -99,3 +99,31 @@ fn other_bytes_are_no_session() {
         assert!(TlsSession::from_bytes(&SecretBytes::new(other)).is_err(), "{place}");
     }
 }
+
+#[test]
+fn a_session_that_went_early_goes_on_behind_what_was_sent_since() {
+    let (mut session, mut client) = handshake(&TLS13, usize::MAX);
+    let early = travel(&session);
+    let before = session.progress().unwrap();
+    for text in [&b"one"[..], b"two", b"three"] {
+        let sealed = seal(&mut session, text);
+        assert_eq!(client_reads(&mut client, &sealed).unwrap(), text);
+    }
+    let now = session.progress().unwrap();
+    assert!(now.continues(&before) && now.sent == before.sent + 3);
+    let mut early = early;
+    assert!(early.set_sealed(now.sent) && !early.set_sealed(before.sent), "never back");
+    let sealed = seal(&mut early, b"four");
+    assert_eq!(client_reads(&mut client, &sealed).unwrap(), b"four");
+
+    // What is received is in no number.
+    let mut bytes = says(&mut client, b"five");
+    let half = bytes.len() / 2;
+    assert_eq!(reads(&mut session, &mut bytes[..half]), b"");
+    assert!(!session.progress().unwrap().continues(&now), "half a record");
+    assert_eq!(reads(&mut session, &mut bytes[half..]), b"five");
+    assert!(!session.progress().unwrap().continues(&now), "a record");
+    client.refresh_traffic_keys().unwrap();
+    assert_eq!(reads(&mut session, &mut client_bytes(&mut client)), b"");
+    assert_eq!(session.progress(), None, "an answer is to be sent first");
+}
