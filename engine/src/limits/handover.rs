@@ -28,9 +28,11 @@ pub const HANDOVER_COMMIT: Duration = Duration::from_secs(5);
 pub const HANDOVER_TAKEN: Duration = Duration::from_secs(1);
 /// For the old process to end, once its socket is closed behind its state.
 pub const HANDOVER_ENDED: Duration = Duration::from_secs(1);
-/// For handshakes under way to end before sockets are copied, so that they go over: three round
-/// trips of most clients. Nothing is accepted meanwhile, so that a new client waits as long for one
-/// that is slow.
+/// For handshakes to end that were under way when a hand-over began, so that they go over. All else
+/// goes on meanwhile.
+pub const HANDOVER_OLD_HANDSHAKES: Duration = Duration::from_secs(5);
+/// For those to end that have begun since: three round trips of most clients. Nothing is accepted
+/// meanwhile, so that a new client waits as long for one that is slow.
 pub const HANDOVER_HANDSHAKES: Duration = Duration::from_millis(500);
 /// Between two looks at how many handshakes are left.
 pub const HANDOVER_LOOK: Duration = Duration::from_millis(2);
@@ -45,5 +47,8 @@ pub const HANDOVER_SOCKETS: usize = 4_096;
 pub const HANDOVER_BYTES: u64 = 64 << 30;
 
 const _: () = assert!(HANDOVER_PREPARE.as_nanos() > HANDOVER_HISTORY.as_nanos());
+const _: () = assert!(
+    HANDOVER_COLLECT.as_nanos() > HANDOVER_OLD_HANDSHAKES.as_nanos() + 7 * HANDOVER_REST.as_nanos()
+);
 const _: () =
     assert!(HANDOVER_COLLECT.as_nanos() > HANDOVER_STOP.as_nanos() + 2 * HANDOVER_REST.as_nanos());

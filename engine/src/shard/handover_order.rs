@@ -14,6 +14,8 @@ pub(crate) enum HandoverOrder {
     Listeners { reply: oneshot::Sender<Vec<(ServiceId, TcpListener)>> },
     /// Answer with the next messages of logs, behind those that were sent.
     History { sent: Sent, reply: oneshot::Sender<(Sent, Option<History>)> },
+    /// Answers how many of the handshakes are under way that were when this was asked first.
+    Await { is_first: bool, reply: oneshot::Sender<usize> },
     /// Accept no connection from now on. Answers how many handshakes are under way.
     Close { reply: oneshot::Sender<usize> },
     /// Admit no connection from now on. Answers how many may go over.

@@ -13,6 +13,7 @@ use crate::support::{PATIENCE, http, tls, until};
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
+use uringcast_engine::limits::HANDOVER_HANDSHAKES;
 
 /// Reads the next message of a channel, whose position must be `seq`.
 fn expect(client: &mut Client, seq: u64) -> Value {
@@ -213,6 +214,39 @@ fn a_handshake_that_takes_long_stays_and_is_told_to_come_again() {
     drop(slow);
     assert!(server.ended().success());
     Client::connect(&after).assert_alive();
+}
+
+#[test]
+fn a_handshake_under_way_has_seconds_to_end_and_delays_nobody() {
+    let place = Place::new();
+    let server = place.start("--shards=2");
+    let request = upgrade_request(server.clients[0], "");
+    let (first, rest) = request.split_at(20);
+    let mut slow = TcpStream::connect(server.clients[0]).unwrap();
+    slow.set_read_timeout(Some(PATIENCE)).unwrap();
+    slow.write_all(first.as_bytes()).unwrap();
+    assert_eq!(server.wait_metric("uringcast_accepts_total", "", 1.0), 1.0);
+    thread::scope(|scope| {
+        let after =
+            scope.spawn(|| place.start(&format!("--take-over={}", place.socket().display())));
+        server.logged("connects to take over");
+        thread::sleep(2 * HANDOVER_HANDSHAKES);
+        // Others come as always.
+        let mut other = Client::connect(&server);
+        other.subscribe("news");
+        assert!(!server.log().contains("handed over"));
+        slow.write_all(rest.as_bytes()).unwrap();
+        let mut status = [0; 12];
+        slow.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 101");
+        let line = server.logged("handed over");
+        assert!(line.contains("connections=2") && line.contains("handshakes=0"), "{line}");
+        let after = after.join().unwrap();
+        assert_eq!(after.publish("news", "{}"), 1);
+        assert_eq!(other.message()["seq"], 1);
+        other.assert_alive();
+        drop(slow);
+    });
 }
 
 #[test]

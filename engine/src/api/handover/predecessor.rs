@@ -178,6 +178,7 @@ impl Predecessor {
             Ok(Target { ring: remote, slots: ring.slots })
         });
         let targets = targets.collect::<Result<_, String>>()?;
+        shards.await_handshakes()?;
         let handshakes = shards.close()?;
         Ok((shards.hold(targets)?, handshakes))
     }

@@ -10,7 +10,8 @@ use uringcast_ring::RemoteRing;
 use crate::api::handle::Handle;
 use crate::handover::{Early, History, Sent};
 use crate::limits::{
-    HANDOVER_HANDSHAKES, HANDOVER_LOOK, HANDOVER_PER_TURN, HANDOVER_REST, HANDOVER_STOP,
+    HANDOVER_HANDSHAKES, HANDOVER_LOOK, HANDOVER_OLD_HANDSHAKES, HANDOVER_PER_TURN, HANDOVER_REST,
+    HANDOVER_STOP,
 };
 use crate::shard::{Command, Exported, HandoverOrder, Place, Verdict};
 use crate::types::{ServiceId, ShardId};
@@ -75,6 +76,20 @@ impl Shards {
             if is_over || Instant::now() >= until {
                 return Ok((histories, sent));
             }
+        }
+    }
+
+    /// Waits for the handshakes that are under way now, while all goes on and others begin.
+    pub(super) fn await_handshakes(&self) -> Result<(), String> {
+        let until = Instant::now() + HANDOVER_OLD_HANDSHAKES;
+        let mut is_first = true;
+        loop {
+            let left = self.ask(HANDOVER_REST, |reply| HandoverOrder::Await { is_first, reply })?;
+            if left.into_iter().all(|left| left == 0) || Instant::now() >= until {
+                return Ok(());
+            }
+            is_first = false;
+            thread::sleep(HANDOVER_LOOK);
         }
     }
 

@@ -59,6 +59,12 @@ impl EventLoop {
                 let history = self.hub.export_history(&mut sent, HANDOVER_HISTORY_BYTES);
                 let _ = reply.send((sent, history));
             }
+            HandoverOrder::Await { is_first, reply } => {
+                if is_first {
+                    self.handshakes.begin_era();
+                }
+                let _ = reply.send(self.handshakes.older());
+            }
             HandoverOrder::Close { reply } => {
                 self.handshakes.hold(true);
                 let _ = reply.send(self.handshakes.under_way());

@@ -31,6 +31,9 @@ pub(crate) struct HandshakeQueue {
     acceptors: Cell<usize>,
     /// Handshakes under way.
     handshakes: Cell<usize>,
+    /// Those of them that began before the present era.
+    older: Cell<usize>,
+    era: Cell<u64>,
     /// Of handshakes that wait for their peers.
     pub idle_eviction: IdleEviction,
     /// Accept tasks that wait for a handshake to end.
@@ -65,6 +68,8 @@ impl HandshakeQueue {
             upgraded: RefCell::default(),
             acceptors: Cell::new(0),
             handshakes: Cell::new(0),
+            older: Cell::new(0),
+            era: Cell::new(0),
             idle_eviction: IdleEviction::default(),
             capacity_waiters: RefCell::default(),
             counts: RefCell::new([0; Count::COUNT]),
@@ -152,7 +157,8 @@ impl HandshakeQueue {
     pub(crate) fn begin_handshake(self: &Rc<Self>) -> HandshakeGuard {
         self.count(Count::Accepts);
         self.handshakes.set(self.handshakes.get() + 1);
-        HandshakeGuard { queue: Rc::clone(self), began: Instant::now() }
+        let (began, era) = (Instant::now(), self.era.get());
+        HandshakeGuard { queue: Rc::clone(self), began, era }
     }
 
     /// Counts one event of a connection that the broker has not admitted.
@@ -219,6 +225,17 @@ impl HandshakeQueue {
         self.handshakes.get()
     }
 
+    /// Begins an era: handshakes under way are the older ones from now on.
+    pub(crate) fn begin_era(&self) {
+        self.era.set(self.era.get() + 1);
+        self.older.set(self.handshakes.get());
+    }
+
+    /// Those of the handshakes under way that began before the present era.
+    pub(crate) fn older(&self) -> usize {
+        self.older.get()
+    }
+
     /// Accepts nothing from now on, or again: what waits is the kernel's, or another process's that
     /// has the listener too.
     pub(crate) fn hold(&self, holds: bool) {
@@ -258,11 +275,15 @@ pub(crate) struct HandshakeGuard {
     pub(super) queue: Rc<HandshakeQueue>,
     /// When the connection was accepted.
     pub began: Instant,
+    era: u64,
 }
 
 impl Drop for HandshakeGuard {
     fn drop(&mut self) {
         self.queue.handshakes.set(self.queue.handshakes.get() - 1);
+        if self.era != self.queue.era.get() {
+            self.queue.older.set(self.queue.older.get() - 1);
+        }
         self.queue.capacity_waiters.take().into_iter().for_each(Waker::wake);
     }
 }
