@@ -49,7 +49,7 @@ impl World {
 
 #[test]
 fn who_follows_presence_knows_who_is_there() {
-    let seeds = seeds(&[738], 1);
+    let seeds = seeds(&[738, 3362], 1);
     let met = run_all(seeds.iter().map(|seed| Plan::attended(*seed, None)));
     println!("{} seeds: {met:?}", seeds.len());
     let told = ["lists", "joins and leaves"].iter().all(|what| met[what] > 0);
