@@ -12,6 +12,7 @@
 //! | `homed_channel`, `roster_state` | [`Channel`] with its log, [`History`]; [`Roster`] |
 //! | `connection_state` | [`Connection`], its [`Socket`], [`Subscription`]s, [`Debts`] |
 //! | `session_state` | [`Session`]: identity, requests under way, what waits |
+//! | `known_publication` | [`Published`]: ids of clients' publications |
 //! | `inbound_state` | [`Inbound`]: a message of which some has come |
 //! | `secret_bytes` | [`SecretBytes`]: keys and tokens |
 //! | `blob` | [`Blob`]: state of the program around the engine |
@@ -32,6 +33,7 @@ mod format;
 mod handover_error;
 mod homed_channel;
 mod inbound_state;
+mod known_publication;
 mod placement;
 mod roster_state;
 mod secret_bytes;
@@ -52,6 +54,7 @@ pub use engine_state::EngineState;
 pub use handover_error::HandoverError;
 pub use homed_channel::{Channel, History, Sent};
 pub use inbound_state::{BegunFrame, BegunMessage, Inbound};
+pub use known_publication::Published;
 pub use roster_state::{Roster, RosterMember};
 pub use secret_bytes::SecretBytes;
 pub use session_state::{

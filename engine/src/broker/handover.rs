@@ -79,6 +79,7 @@ impl Parts {
         let mut state = ShardState::new(core.cx.shard);
         core.channels.export(&mut state, sent);
         state.rosters = core.presence.export();
+        state.published = core.published_ids.export();
         if core.cx.early.has_some() {
             state.heads = core.channels.export_heads();
         }
@@ -162,6 +163,7 @@ impl Parts {
             core.subscribe_early(of_one);
         }
         core.connections.list_free();
+        core.published_ids.import(std::mem::take(&mut part.published));
         for roster in part.rosters {
             core.presence.import(roster);
         }

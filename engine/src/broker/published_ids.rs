@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::handover::Published;
 use crate::limits::{PUBLISHED_ID_WINDOW, PUBLISHED_IDS};
 use crate::types::{ChannelName, Seq, ServiceId, Time};
 
@@ -88,6 +89,26 @@ impl PublishedIds {
         self.by_count.insert((count + 1, owner.clone()));
         self.order.push_back((now, self.number, owner));
         self.total += 1;
+    }
+
+    /// What goes over to another process, the oldest first.
+    pub(super) fn export(&self) -> Vec<Published> {
+        let export = |(at, number, owner): &(Time, u64, Owner)| {
+            let owned = self.owners.get(owner)?;
+            let place = owned.order.binary_search_by_key(number, |(number, _)| *number).ok()?;
+            let (channel, id) = &*owned.order[place].1;
+            let seq = *owned.known.get(&owned.order[place].1)?;
+            let (channel, user, id) = (channel.clone(), Arc::clone(&owner.1), id.clone());
+            Some(Published { channel, user, id, seq, at: *at })
+        };
+        self.order.iter().filter_map(export).collect()
+    }
+
+    /// Goes on with what another process has known.
+    pub(super) fn import(&mut self, published: Vec<Published>) {
+        for Published { channel, user, id, seq, at } in published {
+            self.insert(at, &channel, PublishId { user, id }, seq);
+        }
     }
 
     /// Forgets what is older than the window.

@@ -8,6 +8,7 @@ use super::early_division::Behind;
 use super::placement::{Need, Needs, check_connections};
 use super::{
     Channel, Connection, EarlyBook, HandoverError, History, Part, PlacedChannel, PlacedRole,
+    Published,
 };
 use crate::limits::MAX_CHANNELS_PER_SHARD;
 use crate::shared_frame::Frame;
@@ -26,11 +27,12 @@ impl State {
         let floor = held.iter().map(|shard| shard.floor).max().unwrap_or(Seq(0));
         let mut parts: Vec<Part> = (0..shards).map(|shard| Part::new(shard, floor)).collect();
         let (mut channels, mut rosters, mut forgotten) = (Vec::new(), Vec::new(), Vec::new());
-        let mut theirs = Vec::new();
+        let (mut theirs, mut published) = (Vec::new(), Vec::new());
         for shard in held {
             channels.extend(shard.channels);
             rosters.extend(shard.rosters);
             forgotten.extend(shard.forgotten);
+            published.extend(shard.published);
             for connection in shard.connections {
                 let (at, slot) = (connection.socket.shard, connection.socket.slot);
                 let part = parts.get_mut(at.index());
@@ -79,6 +81,10 @@ impl State {
         for (name, head) in forgotten {
             parts[homes.of(&name).index()].forgotten.push((name, head));
         }
+        published.sort_by_key(|one: &Published| one.at);
+        for one in published {
+            parts[homes.of(&one.channel).index()].published.push(one);
+        }
         share_patterns(&mut parts);
         Ok(parts)
     }
@@ -98,6 +104,7 @@ impl Part {
             retracted: Vec::new(),
             early: Vec::new(),
             sealed: Vec::new(),
+            published: Vec::new(),
         }
     }
 

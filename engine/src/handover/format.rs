@@ -7,7 +7,7 @@ use super::byte_codec::{ByteReader, ByteWriter, Coded, choice, record};
 use super::{
     Action, Allowance, Attendance, BegunFrame, BegunMessage, Blob, Channel, CloseCause, Connection,
     Deadline, DeadlineKind, Debts, DeflateTerms, Departure, Early, EndKind, EngineState, Fault,
-    HandoverError, History, Identity, Inbound, Order, Roster, RosterMember, SecretBytes,
+    HandoverError, History, Identity, Inbound, Order, Published, Roster, RosterMember, SecretBytes,
     SentMessage, Session, ShardState, Socket, Stream, StreamRequest, Subscription, Verification,
     Waiting,
 };
@@ -26,8 +26,9 @@ record!(ShardState {
     connections,
     forgotten,
     floor,
-} later { heads, ended, sealed });
+} later { heads, ended, sealed, published });
 record!(Early { shard, connections });
+record!(Published { channel, user, id, seq, at });
 record!(Channel {
     name,
     head,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use super::{Channel, Connection, Roster};
+use super::{Channel, Connection, Published, Roster};
 use crate::types::{ChannelName, Seq, ServiceId, ShardId};
 
 /// What one shard of the successor takes over. The parts of all shards fit each other: homes serve
@@ -33,6 +33,8 @@ pub struct Part {
     pub patterns: Vec<Vec<(ServiceId, String)>>,
     /// Where channels stood that are not known any more, the oldest first.
     pub forgotten: Vec<(ChannelName, Seq)>,
+    /// What clients have published with ids in the channels that it is home of, the oldest first.
+    pub published: Vec<Published>,
     /// At least the head of every other channel.
     pub floor: Seq,
 }

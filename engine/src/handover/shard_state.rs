@@ -1,6 +1,6 @@
 //! What one shard of the predecessor held.
 
-use super::{Channel, Connection, EarlyPlace, Roster};
+use super::{Channel, Connection, EarlyPlace, Published, Roster};
 use crate::types::{ChannelName, Seq, ShardId};
 
 /// What one shard of the predecessor held. How many shards there were does not matter.
@@ -24,6 +24,8 @@ pub struct ShardState {
     pub ended: Vec<EarlyPlace>,
     /// How many TLS records those have been sent that went over early and are still open.
     pub sealed: Vec<(ShardId, u32, u64)>,
+    /// What clients have published with ids in channels homed here, the oldest first.
+    pub published: Vec<Published>,
 }
 
 impl ShardState {
@@ -39,6 +41,7 @@ impl ShardState {
             heads: Vec::new(),
             ended: Vec::new(),
             sealed: Vec::new(),
+            published: Vec::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use crate::support::Server;
+use crate::support::succession::Place;
 use crate::support::ws::Client;
 use serde_json::{Value, json};
 
@@ -28,6 +29,24 @@ fn a_client_s_message_with_an_id_is_published_once() {
             assert_eq!(publish(&mut second, "a"), (1, true));
             assert_eq!(publish(&mut second, "c"), (3, false));
         }
+    }
+}
+
+#[test]
+fn an_id_is_known_to_the_process_that_takes_over() {
+    let place = Place::new();
+    let mut server = place.start("--shards=3 --anonymous-publish");
+    let mut client = Client::connect(&server);
+    let mut publish_all = |is_repeat: bool| {
+        for channel in (0..10).map(|n| format!("room:{n}")) {
+            let data = publish(&mut client, &channel, &json!("a"))["data"].clone();
+            assert_eq!((&data["seq"], data["duplicate"] == true), (&json!(1), is_repeat), "{data}");
+        }
+    };
+    publish_all(false);
+    for shards in [1, 2] {
+        server = place.succeed(server, &format!("--shards={shards} --anonymous-publish"));
+        publish_all(true);
     }
 }
 

@@ -34,6 +34,23 @@ fn an_id_is_known_to_its_user_in_its_channel_for_a_while() {
 }
 
 #[test]
+fn ids_are_known_where_they_went_over() {
+    let mut ids = PublishedIds::default();
+    ids.insert(at(0), &channel("a", 0), id("u", "old"), Seq(1));
+    ids.insert(at(60), &channel("a", 0), id("u", "1"), Seq(7));
+    ids.insert(at(61), &channel("b", 1), id("", "1"), Seq(8));
+    assert_eq!(ids.find(at(130), &channel("a", 0), &id("u", "old")), None);
+    let published = ids.export();
+    assert_eq!(published.iter().map(|one| one.seq.0).collect::<Vec<_>>(), [7, 8]);
+    let mut there = PublishedIds::default();
+    there.import(published.clone());
+    assert_eq!(there.export(), published);
+    assert_eq!(there.find(at(140), &channel("a", 0), &id("u", "1")), Some(Seq(7)));
+    assert_eq!(there.find(at(140), &channel("b", 1), &id("", "1")), Some(Seq(8)));
+    assert_eq!(there.find(at(190), &channel("a", 0), &id("u", "1")), None, "as long as before");
+}
+
+#[test]
 fn who_has_the_most_ids_loses_the_oldest() {
     let mut ids = PublishedIds::default();
     let a = channel("a", 0);

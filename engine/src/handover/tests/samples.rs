@@ -301,6 +301,13 @@ pub(crate) fn some_state(rng: &mut fastrand::Rng) -> State {
             0 => shard.ended.push((ShardId(0), slot)),
             1 => shard.sealed.push((ShardId(0), slot, rng.u64(..9))),
             2 => shard.connections.push(connection(0, slot)),
+            3 => shard.published.push(Published {
+                channel: name("room:1"),
+                user: "ada".into(),
+                id: slot.to_string().into(),
+                seq: Seq(1),
+                at: Time(rng.u64(..9)),
+            }),
             _ => {}
         }
     }
