@@ -131,10 +131,11 @@ pub use broker::{
     HistoryRange, LagInfo, LogPage,
 };
 pub use config::{
-    Access, AuthMode, ChannelClass, ClassRetention, ClassRule, ClientRequest, Compression, Config,
-    Correlation, ExternalOrder, FollowRequest, Followed, HistoryAccess, KernelTls, Origins,
-    ProbeKey, Protocol, Proxies, PublishRequest, ReadPage, ReadRequest, Reconnect, Retention, Rule,
-    Service, SessionProtocol, SlowPolicy, StatusRequest, TlsSource, Unavailable,
+    Access, AuthMode, ChannelClass, ChannelPrefix, ClassRetention, ClassRule, ClientRequest,
+    Compression, Config, Correlation, ExternalOrder, FollowRequest, Followed, HistoryAccess,
+    KernelTls, Origins, ProbeKey, Protocol, Proxies, PublishRequest, ReadPage, ReadRequest,
+    Reconnect, Retention, Rule, Service, SessionProtocol, SlowPolicy, StatusRequest, TlsSource,
+    Unavailable, WatchRequest,
 };
 #[doc(hidden)]
 pub use shard::Delivery;

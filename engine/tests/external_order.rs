@@ -1,6 +1,9 @@
 //! Two engines that share an order of channels: a client finds the same messages at both.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "external_order/patterns.rs"]
+mod patterns;
+
 use std::collections::{HashMap, HashSet};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,7 +14,7 @@ use tungstenite::{Message, WebSocket};
 use uringcast_engine::{
     ChannelName, Config, Engine, Epoch, EventName, ExternalFeed, ExternalOrder, FeedItem,
     FollowRequest, Followed, HistoryRange, JsonObject, Publication, PublishError, PublishRequest,
-    ReadPage, ReadRequest, Seq, Sequenced, Service, ServiceId,
+    ReadPage, ReadRequest, Seq, Sequenced, Service, ServiceId, ShardId, WatchRequest,
 };
 
 const SERVICE: ServiceId = ServiceId(0);
@@ -24,6 +27,8 @@ struct Stream {
     channels: HashMap<String, Vec<Sequenced>>,
     nodes: [Option<ExternalFeed>; 2],
     followed: [HashSet<String>; 2],
+    /// What channels begin with that patterns want.
+    watched: [Vec<(ShardId, String)>; 2],
     ids: HashMap<Box<str>, Seq>,
     /// Publications are stored, and nobody is told.
     is_silent: bool,
@@ -51,8 +56,10 @@ impl Stream {
         let (seq, id, unix_us) = (Seq(self.seq), [self.seq as u8; 16], 1_700_000_000_000_000);
         let message = Sequenced { publication, seq, prev, id, unix_us };
         channel.push(message.clone());
-        for (feed, followed) in self.nodes.iter().zip(&self.followed) {
-            if let Some(feed) = feed.as_ref().filter(|_| followed.contains(&name)) {
+        for (place, feed) in self.nodes.iter().enumerate() {
+            let is_watched = self.watched[place].iter().any(|(_, prefix)| name.starts_with(prefix));
+            let is_wanted = is_watched || self.followed[place].contains(&name);
+            if let Some(feed) = feed.as_ref().filter(|_| is_wanted) {
                 assert!(feed.deliver(vec![FeedItem::Message(message.clone())]).is_empty());
             }
         }
@@ -96,6 +103,14 @@ impl ExternalOrder for Node {
 
     fn unfollow(&self, channel: ChannelName) {
         self.stream().followed[self.place].remove(channel.as_str());
+    }
+
+    fn watch(&self, request: WatchRequest) {
+        let prefixes = request.channels.iter().map(|channels| channels.prefix.to_string());
+        let watched = &mut self.stream().watched[self.place];
+        watched.retain(|(shard, _)| *shard != request.shard);
+        watched.extend(prefixes.map(|prefix| (request.shard, prefix)));
+        request.reply.answer(Ok(()));
     }
 
     fn read(&self, request: ReadRequest) {
@@ -303,7 +318,7 @@ fn a_new_epoch_and_what_is_missing_are_told_in_the_channel() {
     assert_eq!((&gap["data"]["from_seq"], &gap["data"]["to_seq"]), (&json!(2), &json!(5)));
     assert_eq!(client.next(), (9, Some(5), 9));
     let channel = ChannelName::parse("a").unwrap();
-    assert!(feed.deliver(vec![FeedItem::Gap { channel, to: Seq(12) }]).is_empty());
+    assert!(feed.deliver(vec![FeedItem::Gap { channel, after: Seq(0), to: Seq(12) }]).is_empty());
     let gap = client.read();
     assert_eq!((&gap["data"]["from_seq"], &gap["data"]["to_seq"]), (&json!(10), &json!(12)));
 

@@ -9,6 +9,7 @@
 //! * `sim`: chains and views against a model of a stream, with every fault that a cluster has.
 //! * `subjects`, `stored_publications`, `names`: how channels and publications stand in a stream.
 //! * `older_messages`: older messages, as the engine takes them.
+//! * `watched`: the channels that patterns want.
 //!
 //! The others speak with the servers, on a thread of their own:
 //!
@@ -18,6 +19,7 @@
 //! * `partition`: one stream, and what passes between it and the engine.
 //! * `shared_stream`, `shared_message`, `shared_reader`: a stream that every node reads whole, for
 //!   what concerns all nodes; `shared_cursor`, which is pure, is how far it was read.
+//! * `watches`: who wants them, and waits until they are watched.
 //! * `health`, `status`: whether publications can be ordered; what is shown of it.
 //! * `delivery_lag`: how long publications took from their stream to the engine.
 //! * `node`, `node_parts`: the thread's loop, and its tasks.
@@ -49,6 +51,8 @@ mod stored_publications;
 mod stream_order;
 mod stream_view;
 mod subjects;
+mod watched;
+mod watches;
 
 #[cfg(test)]
 mod sim;

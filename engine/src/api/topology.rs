@@ -86,7 +86,7 @@ impl Topology {
                 let room = Cost { entries: FEED_MESSAGES, bytes: FEED_BYTES };
                 let (feed, notices) = sync::mailbox(room, Arc::clone(&mesh.bells[shard]));
                 feeds.push(Arc::new(feed));
-                UpstreamLink::new(Arc::clone(order), Arc::clone(&feeds[shard]), notices)
+                UpstreamLink::new(shard, Arc::clone(order), Arc::clone(&feeds[shard]), notices)
             });
             mailboxes.push(mailbox);
             spare_snapshots.push(spares_out);

@@ -203,6 +203,11 @@ impl Channel {
         self.live.is_empty() && self.holds == 0
     }
 
+    /// Whether it has no members, here or at other shards: nobody has seen what its log has.
+    fn is_alone(&self) -> bool {
+        self.live.is_empty() && self.shards() == 1
+    }
+
     /// Whether its subscribers have it by patterns alone.
     fn is_by_pattern(&self) -> bool {
         self.by_pattern > 0 && self.by_pattern as usize == self.live.len() && self.holds == 0

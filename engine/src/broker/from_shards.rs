@@ -5,6 +5,24 @@ use super::lifecycle::Parts;
 use super::shard_messages::{JoinRequest, Notice, Request};
 use crate::types::{ChannelName, ChannelRefusal, ShardId};
 
+impl Core {
+    /// Something has come of a channel's home, which is not taken yet: subscribers by pattern are
+    /// to have it.
+    fn reach_by(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Frame { channel, token, .. } | Notice::Gap { channel, token, .. } => {
+                self.reach_served(*channel, *token);
+            }
+            Notice::Joined { channel, token, joined }
+                if !self.channels.is_out_of_epoch(&self.cx, *channel, (*token, joined.epoch)) =>
+            {
+                self.reach_joined(*channel, *token, joined);
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Parts {
     /// A request from another shard.
     pub(super) fn handle_request(&mut self, from: ShardId, request: Request) {
@@ -52,21 +70,7 @@ impl Parts {
 
     /// A notice from another shard.
     pub(super) fn handle_notice(&mut self, from: ShardId, notice: Notice) {
-        match &notice {
-            Notice::Frame { channel, token, .. } | Notice::Gap { channel, token, .. } => {
-                self.core.reach_served(*channel, *token);
-            }
-            Notice::Joined { channel, token, joined }
-                if !self.core.channels.is_out_of_epoch(
-                    &self.core.cx,
-                    *channel,
-                    (*token, joined.epoch),
-                ) =>
-            {
-                self.core.reach_joined(*channel, *token, joined);
-            }
-            _ => {}
-        }
+        self.core.reach_by(&notice);
         let Core { cx, channels, links, .. } = &mut self.core;
         match notice {
             Notice::Frame { channel, token, frame } => {
@@ -89,6 +93,7 @@ impl Parts {
                 self.sessions.resume(&mut self.core, channel, waiting, Err(why));
             }
             Notice::Appeared { name } => self.core.handle_appeared(from, name),
+            Notice::LeftOut { name } => self.core.leave_own_out(&name),
             Notice::Declined { name } => channels.handle_declined(cx, from, &name),
             Notice::PatternsKnown { version } => {
                 links.answered(from);

@@ -5,6 +5,8 @@ use super::core::Core;
 use super::lifecycle::Parts;
 use super::session::tell_epoch;
 use super::shard_messages::Accepted;
+#[cfg(test)]
+use super::upstream_faults::UpstreamFault;
 use super::upstream_messages::{UpstreamNotice, UpstreamRequest};
 use crate::config::{Followed, Unavailable};
 use crate::telemetry::Count;
@@ -20,10 +22,7 @@ impl Core {
     /// Takes the next message of a channel homed here, or gives it back: its subscribers, or all of
     /// the shard's together, are too far behind for another one.
     fn deliver(&mut self, message: Box<Sequenced>) -> Option<Box<Sequenced>> {
-        let Some(index) = self.channels.followed(&message.publication.channel) else {
-            self.cx.recorder.count(Count::UpstreamUnwanted, 1);
-            return None;
-        };
+        let index = self.taken_outside(&message.publication.channel, message.prev)?;
         if !self.has_room_for(&message.publication.channel) {
             return Some(message);
         }
@@ -31,6 +30,28 @@ impl Core {
         if !self.channels.take_sequenced(&mut self.cx, index, &message) {
             self.cx.recorder.count(Count::UpstreamRepeated, 1);
         }
+        None
+    }
+
+    /// The channel that something is of which comes behind this position, if it is followed or a
+    /// pattern wants it.
+    fn taken_outside(&mut self, name: &ChannelName, after: Seq) -> Option<ChannelIndex> {
+        let followed = self.channels.followed(name);
+        if followed.is_some() {
+            return followed;
+        }
+        let is_taken = !self.cx.is_own(name)
+            && (self.channels.is_asked_outside(name) || self.patterns.is_wanted_by_any(name));
+        #[cfg(test)]
+        let is_taken = is_taken && !UpstreamFault::Unseen.is_present();
+        if is_taken {
+            match self.channels.appear_outside(&mut self.cx, name, after) {
+                Ok(index) => return Some(index),
+                Err(_) => self.leave_all_out(name),
+            }
+        }
+        self.cx.recorder.count(Count::UpstreamUnwanted, 1);
+        self.channels.decline_outside(name);
         None
     }
 
@@ -49,8 +70,9 @@ impl Core {
 
     /// The next thing to ask the external order.
     pub(super) fn poll_upstream(&mut self) -> Option<UpstreamRequest> {
-        let Core { cx, channels, .. } = self;
-        cx.poll_upstream().or_else(|| channels.next_upstream_request(cx))
+        let Core { cx, channels, patterns, .. } = self;
+        let asked = cx.poll_upstream().or_else(|| channels.next_upstream_request(cx));
+        asked.or_else(|| patterns.next_watch(cx.is_external))
     }
 }
 
@@ -64,9 +86,14 @@ impl Parts {
             UpstreamNotice::Gap { ref channel, .. } if !self.core.has_room_for(channel) => {
                 return Some(notice);
             }
-            UpstreamNotice::Gap { channel, to } => {
-                let Core { cx, channels, .. } = &mut self.core;
-                channels.take_gap(cx, &channel, to);
+            UpstreamNotice::Gap { channel, after, to } => {
+                if let Some(index) = self.core.taken_outside(&channel, after) {
+                    self.core.match_patterns(index);
+                    self.core.channels.take_gap(&mut self.core.cx, index, to);
+                }
+            }
+            UpstreamNotice::Watched { version, is_watched } => {
+                self.core.patterns.handle_watched(version, is_watched);
             }
             UpstreamNotice::Published { id, seq } => {
                 let result = seq.map(|seq| Accepted { seq, is_repeat: false });
@@ -95,6 +122,11 @@ impl Parts {
             // The answer to a question of an epoch that is over, or not begun here.
             return self.not_followed(index, Some(token));
         }
+        // Whoever has it by a pattern is to have what its members are told with this.
+        if channels.goes_on_with(index, token) {
+            self.core.match_patterns(index);
+        }
+        let Core { cx, channels, .. } = &mut self.core;
         if let Some(answer) = channels.take_followed(cx, index, token, followed) {
             self.go_on_following(index, answer);
         }
@@ -149,7 +181,12 @@ impl Parts {
         for join in waiting.joins {
             let (to, answer) = match is_followed {
                 true => channels.join_after_waiting(cx, index, join),
-                false => (join.from, join.refused(ChannelRefusal::Unavailable)),
+                false => {
+                    // Whoever was told of the channel is told again.
+                    let name = channels.name(index).clone();
+                    channels.handle_declined(cx, join.from, &name);
+                    (join.from, join.refused(ChannelRefusal::Unavailable))
+                }
             };
             links.answer(to, answer);
         }

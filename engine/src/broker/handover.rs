@@ -31,7 +31,7 @@ impl Parts {
             && channels.is_swept()
             && delivery.is_flushed()
             && links.is_quiet()
-            && links.all_know(cx.shard, patterns.version())
+            && self.core.knows_patterns(patterns.version())
             && presence.is_settled()
             && self.sessions.is_settled()
     }

@@ -42,6 +42,8 @@ struct Lane {
     /// Channels homed there that it has told of and this shard has no room for, each once until it
     /// tells of it again.
     declined: VecDeque<ChannelName>,
+    /// Channels homed here that its clients have patterns of, and for which this shard has no room.
+    left_out: VecDeque<ChannelName>,
 }
 
 impl Links {
@@ -120,6 +122,15 @@ impl Links {
         self.lanes[home.index()].declined.push_back(name);
     }
 
+    /// There is no room here for a channel that clients of another shard have patterns of. They are
+    /// told as fast as that shard takes it.
+    pub(super) fn leave_out(&mut self, shard: ShardId, name: ChannelName) {
+        let left_out = &mut self.lanes[shard.index()].left_out;
+        if left_out.len() < LANE_CREDITS {
+            left_out.push_back(name);
+        }
+    }
+
     /// Tells the other shards of this one's patterns, and which channels of theirs it declines.
     pub(super) fn send_patterns(
         &mut self,
@@ -138,6 +149,12 @@ impl Links {
             while let Some(name) = lane.declined.pop_front() {
                 if lanes.try_notice(shard, Notice::Declined { name: name.clone() }).is_err() {
                     lane.declined.push_front(name);
+                    break;
+                }
+            }
+            while let Some(name) = lane.left_out.pop_front() {
+                if lanes.try_notice(shard, Notice::LeftOut { name: name.clone() }).is_err() {
+                    lane.left_out.push_front(name);
                     break;
                 }
             }
@@ -178,7 +195,7 @@ impl Links {
     pub(super) fn is_quiet(&self) -> bool {
         let is_quiet = |lane: &Lane| {
             let waiting = lane.open + lane.requests.len() + lane.asks.len() + lane.behind.len();
-            waiting + lane.declined.len() == 0
+            waiting + lane.declined.len() + lane.left_out.len() == 0
         };
         self.answers.is_empty() && self.lanes.iter().all(is_quiet)
     }

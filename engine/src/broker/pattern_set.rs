@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::config::ChannelPrefix;
 use crate::types::{ChannelName, ServiceId};
 
 /// A pattern of a service's channels: all whose names begin with `prefix`.
@@ -21,6 +22,15 @@ impl PatternSet {
     /// Of patterns that are sorted.
     pub(super) fn new(sorted: impl Iterator<Item = PatternKey>) -> PatternSet {
         PatternSet(sorted.collect())
+    }
+
+    /// As an external order is told of them.
+    pub(crate) fn prefixes(&self) -> Vec<ChannelPrefix> {
+        let prefix = |PatternKey { service, prefix }: &PatternKey| ChannelPrefix {
+            service: *service,
+            prefix: Arc::clone(prefix),
+        };
+        self.0.iter().map(prefix).collect()
     }
 
     /// Whether a channel is of one of these patterns.

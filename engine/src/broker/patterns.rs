@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::pattern_set::{PatternKey, PatternSet, places};
 use super::shared_count::SharedCount;
+use super::upstream_messages::UpstreamRequest;
 use crate::limits::{PATTERNS_PER_CONNECTION, PATTERNS_PER_SHARD};
 use crate::types::{ChannelIndex, ChannelName, ShardId};
 
@@ -27,6 +28,7 @@ pub(super) struct Patterns {
     version: u32,
     /// The own patterns in that version, once another shard is told.
     set: Option<Arc<PatternSet>>,
+    watch: Watch,
     /// The saboteur of the simulation: other shards are not told of channels.
     #[cfg(test)]
     pub(super) untold: bool,
@@ -50,6 +52,17 @@ struct Held {
     clients: usize,
     /// Those that it is confirmed to.
     members: BTreeSet<u32>,
+}
+
+/// What an external order knows of the own patterns.
+#[derive(Debug, Default)]
+struct Watch {
+    /// The version of which everything comes.
+    known: u32,
+    /// The version that it is being told.
+    asked: Option<u32>,
+    /// It has not answered: it is told again with the next tick.
+    is_unanswered: bool,
 }
 
 /// A connection with patterns.
@@ -80,6 +93,7 @@ impl Patterns {
             generation: 0,
             version: 0,
             set: None,
+            watch: Watch::default(),
             #[cfg(test)]
             untold: false,
         }
@@ -258,6 +272,43 @@ impl Patterns {
     pub(super) fn set(&mut self) -> Arc<PatternSet> {
         let keys = self.own.iter().map(|held| held.key.clone());
         self.set.get_or_insert_with(|| PatternSet::new(keys).into()).clone()
+    }
+
+    /// What an external order, if there is one, is to be told of the own patterns.
+    pub(super) fn next_watch(&mut self, is_external: bool) -> Option<UpstreamRequest> {
+        let version = self.version;
+        if !is_external || self.watch.known == version || self.watch.asked.is_some() {
+            return None;
+        }
+        self.watch.asked = Some(version);
+        Some(UpstreamRequest::Watch { version, set: self.set() })
+    }
+
+    /// An external order has answered that everything comes that is published to the channels of
+    /// the patterns of this version, or has not answered.
+    pub(super) fn handle_watched(&mut self, version: u32, is_watched: bool) {
+        if is_watched {
+            (self.watch.known, self.watch.asked) = (version, None);
+        } else {
+            self.watch.is_unanswered = true;
+        }
+    }
+
+    /// The clock ticked: an external order that has not answered is asked again.
+    pub(super) fn retry_watch(&mut self) {
+        if std::mem::take(&mut self.watch.is_unanswered) {
+            self.watch.asked = None;
+        }
+    }
+
+    /// Whether an external order knows this version of the patterns, or a later one.
+    pub(super) fn is_watched(&self, version: u32) -> bool {
+        self.watch.known >= version
+    }
+
+    /// Whether clients of any shard have a pattern of this channel.
+    pub(super) fn is_wanted_by_any(&self, name: &ChannelName) -> bool {
+        !places(&self.own, |held| &held.key, name).is_empty() || !self.wanting(name).is_empty()
     }
 
     /// Another shard's clients have these patterns now.

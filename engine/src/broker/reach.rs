@@ -71,6 +71,28 @@ impl Core {
         });
     }
 
+    /// There is no room for a channel that has come from outside: all who have it by patterns are
+    /// told.
+    pub(super) fn leave_all_out(&mut self, name: &ChannelName) {
+        self.leave_own_out(name);
+        for shard in self.patterns.wanting(name) {
+            self.links.leave_out(shard, name.clone());
+        }
+    }
+
+    /// The same for those of this shard.
+    pub(super) fn leave_own_out(&mut self, name: &ChannelName) {
+        for (connection, pattern) in self.patterns.members_of(name) {
+            self.leave_out(self.connections.key(connection), &pattern, name);
+        }
+    }
+
+    /// Whether everybody who must knows this version of the patterns, or a later one.
+    pub(super) fn knows_patterns(&self, version: u32) -> bool {
+        let is_watched = !self.cx.is_external || self.patterns.is_watched(version);
+        is_watched && self.links.all_know(self.cx.shard, version)
+    }
+
     /// A channel has appeared at another shard.
     pub(super) fn handle_appeared(&mut self, from: ShardId, name: ChannelName) {
         let Core { cx, channels, links, .. } = self;
@@ -79,9 +101,7 @@ impl Core {
             return;
         }
         links.decline(from, name.clone());
-        for (connection, pattern) in self.patterns.members_of(&name) {
-            self.leave_out(self.connections.key(connection), &pattern, &name);
-        }
+        self.leave_own_out(&name);
     }
 
     /// A channel's home has answered a join, which is not carried out yet.

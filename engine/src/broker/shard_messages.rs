@@ -166,6 +166,12 @@ pub enum Notice {
         /// Which channel.
         name: ChannelName,
     },
+    /// Something has come of a channel that the receiver's clients have patterns of, and its home
+    /// has no room for it.
+    LeftOut {
+        /// Which channel.
+        name: ChannelName,
+    },
     /// The home tells of channels that match these patterns from now on.
     PatternsKnown {
         /// As in the request.

@@ -68,6 +68,7 @@ impl Parts {
         for index in self.core.cx.timers.part(self.core.connections.slots()) {
             self.tend_connection(index);
         }
+        self.core.patterns.retry_watch();
         self.degradation.go_on(&mut self.core, &self.sessions);
         for slot in self.core.cx.timers.part(self.core.channels.slots() as usize) {
             let core = &mut self.core;

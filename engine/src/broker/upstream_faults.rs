@@ -11,6 +11,8 @@ pub(super) enum UpstreamFault {
     HalfAnswer,
     /// Older messages that a log has not are not asked for.
     Unasked,
+    /// What comes of channels that are not followed is dropped, whatever patterns there are.
+    Unseen,
 }
 
 thread_local! {

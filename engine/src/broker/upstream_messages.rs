@@ -1,12 +1,15 @@
 //! What a shard asks of the external order, and what it is told by it.
 
+use std::sync::Arc;
+
+use super::pattern_set::PatternSet;
 use crate::config::{Followed, ReadPage, Unavailable};
 use crate::types::{
     ChannelIndex, ChannelName, Epoch, FeedItem, JoinToken, Publication, PublishError, RequestId,
     Seq, Sequenced,
 };
 
-/// From a shard to the external order, answered by [`UpstreamNotice`] but for the last.
+/// From a shard to the external order, answered by [`UpstreamNotice`] but for `Unfollow`.
 #[derive(Debug)]
 pub enum UpstreamRequest {
     /// A client of the shard publishes.
@@ -38,10 +41,17 @@ pub enum UpstreamRequest {
         /// Which of its messages.
         range: ReadRange,
     },
-    /// A channel homed here has no subscribers any more.
+    /// A channel homed here has no subscribers any more, or nobody wants what has come of it.
     Unfollow {
         /// Which channel.
         name: ChannelName,
+    },
+    /// Clients of the shard have these patterns. Answered by [`UpstreamNotice::Watched`].
+    Watch {
+        /// Which change of them it is.
+        version: u32,
+        /// All of them.
+        set: Arc<PatternSet>,
     },
 }
 
@@ -94,6 +104,8 @@ pub enum UpstreamNotice {
     Gap {
         /// Which channel.
         channel: ChannelName,
+        /// They are behind this one.
+        after: Seq,
         /// The last of them.
         to: Seq,
     },
@@ -120,6 +132,14 @@ pub enum UpstreamNotice {
         /// The messages.
         page: Result<ReadPage, Unavailable>,
     },
+    /// What is published to channels of the shard's patterns comes from now on, or it is not known
+    /// whether it does.
+    Watched {
+        /// Of this version.
+        version: u32,
+        /// Whether it comes.
+        is_watched: bool,
+    },
     /// All logs begin anew: positions of another epoch are over.
     Epoch(Epoch),
     /// Whether publications can be ordered now; if not, why.
@@ -130,7 +150,7 @@ impl From<FeedItem> for UpstreamNotice {
     fn from(item: FeedItem) -> UpstreamNotice {
         match item {
             FeedItem::Message(message) => UpstreamNotice::Message(Box::new(message)),
-            FeedItem::Gap { channel, to } => UpstreamNotice::Gap { channel, to },
+            FeedItem::Gap { channel, after, to } => UpstreamNotice::Gap { channel, after, to },
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The interface by which channels get their order elsewhere, as from a cluster's streams.
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::types::{ChannelName, Epoch, Publication, PublishError, Reply, Seq, Sequenced};
+use crate::types::{
+    ChannelName, Epoch, Publication, PublishError, Reply, Seq, Sequenced, ServiceId, ShardId,
+};
 
 /// Gives the messages of channels their order, for all engines that share it. An engine without one
 /// orders them itself.
@@ -32,6 +35,14 @@ pub trait ExternalOrder: fmt::Debug + Send + Sync {
 
     /// Reads a channel's messages, which need not be followed.
     fn read(&self, request: ReadRequest);
+
+    /// Channels are of interest that nobody has named, and need not be there yet: all whose names
+    /// begin so. From the answer on everything that is published to one of them is to be delivered,
+    /// followed or not. What comes of one that is not followed begins behind its
+    /// [`FeedItem::after`](crate::FeedItem::after); the engine follows it then, or says that it
+    /// does not want it by [`ExternalOrder::unfollow`]. An answer to `follow` has no head that is
+    /// beyond what was delivered of a watched channel.
+    fn watch(&self, request: WatchRequest);
 }
 
 /// Something to be published.
@@ -112,6 +123,26 @@ pub struct ReadPage {
     pub messages: Vec<Sequenced>,
     /// Whether there are more in that direction.
     pub more: bool,
+}
+
+/// All channels whose names begin alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelPrefix {
+    /// Of which service.
+    pub service: ServiceId,
+    /// What their names begin with.
+    pub prefix: Arc<str>,
+}
+
+/// Channels to be watched.
+#[derive(Debug)]
+pub struct WatchRequest {
+    /// Which shard wants them: in the place of those that it has wanted before.
+    pub shard: ShardId,
+    /// Which.
+    pub channels: Vec<ChannelPrefix>,
+    /// They are watched.
+    pub reply: Reply<Result<(), Unavailable>>,
 }
 
 /// Nothing can be read now.

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use crate::broker::Hub;
 use crate::broker::upstream_messages::{Older, ReadRange, UpstreamNotice, UpstreamRequest};
-use crate::config::{ExternalOrder, FollowRequest, PublishRequest, ReadRequest, Unavailable};
+use crate::config::{
+    ExternalOrder, FollowRequest, PublishRequest, ReadRequest, Unavailable, WatchRequest,
+};
 use crate::sync::{Mailbox, MailboxReceiver};
-use crate::types::{PublishError, Reply};
+use crate::types::{PublishError, Reply, ShardId};
 
 /// A shard's requests to the external order, and the queue of what it tells.
 pub(crate) struct UpstreamLink {
+    shard: ShardId,
     order: Arc<dyn ExternalOrder>,
     /// For the answers.
     own: Arc<Mailbox<UpstreamNotice>>,
@@ -20,11 +23,12 @@ pub(crate) struct UpstreamLink {
 
 impl UpstreamLink {
     pub(crate) fn new(
+        shard: usize,
         order: Arc<dyn ExternalOrder>,
         own: Arc<Mailbox<UpstreamNotice>>,
         notices: MailboxReceiver<UpstreamNotice>,
     ) -> UpstreamLink {
-        UpstreamLink { order, own, notices, held: None }
+        UpstreamLink { shard: ShardId(shard as u8), order, own, notices, held: None }
     }
 
     /// Passes a request on. Its answer comes by the queue.
@@ -57,6 +61,14 @@ impl UpstreamLink {
                 self.order.read(ReadRequest { channel, since, reverse, messages, bytes, reply });
             }
             UpstreamRequest::Unfollow { name } => self.order.unfollow(name),
+            UpstreamRequest::Watch { version, set } => {
+                let reply = self.reply(move |watched| {
+                    let is_watched = matches!(watched, Some(Ok(())));
+                    UpstreamNotice::Watched { version, is_watched }
+                });
+                let (shard, channels) = (self.shard, set.prefixes());
+                self.order.watch(WatchRequest { shard, channels, reply });
+            }
         }
     }
 

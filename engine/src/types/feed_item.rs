@@ -9,11 +9,12 @@ pub enum FeedItem {
     /// Its next message. One whose [`Sequenced::prev`] is beyond what was delivered last makes a
     /// gap.
     Message(Sequenced),
-    /// Messages up to this position can no longer be had: subscribers are told, if they have been
-    /// delivered less.
+    /// Messages can no longer be had: subscribers are told, if they have been delivered less.
     Gap {
         /// Of which channel.
         channel: ChannelName,
+        /// They are behind this one.
+        after: Seq,
         /// The last of them.
         to: Seq,
     },
@@ -26,6 +27,15 @@ impl FeedItem {
         match self {
             FeedItem::Message(message) => &message.publication.channel,
             FeedItem::Gap { channel, .. } => channel,
+        }
+    }
+
+    /// The position that it is behind.
+    #[must_use]
+    pub fn after(&self) -> Seq {
+        match self {
+            FeedItem::Message(message) => message.prev,
+            FeedItem::Gap { after, .. } => *after,
         }
     }
 

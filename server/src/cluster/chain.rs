@@ -25,8 +25,8 @@ pub(crate) struct Message {
 pub(crate) enum Step {
     /// Subscribers are to get this message; the one before it had this position.
     Deliver { prev: u64, message: Message },
-    /// Messages up to here can no longer be had.
-    Gap { to: u64 },
+    /// Messages behind `after` can no longer be had, up to `to`.
+    Gap { after: u64, to: u64 },
     /// The chain begins behind this position: what is older is no matter of it.
     Begin { head: u64 },
 }
@@ -38,12 +38,18 @@ pub(crate) enum Want {
     Messages { from: u64 },
     /// The channel's newest position, of a replica that has the stream up to `floor`.
     Newest { floor: u64 },
+    /// The channel's newest position of those up to this one, of a replica that has the stream so
+    /// far.
+    NewestTo { up_to: u64 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// The newest position is asked for, to begin behind it.
     Joining { floor: u64 },
+    /// The newest position up to this one is asked for, to begin behind it: what the channel has
+    /// behind that is wanted.
+    JoiningBehind { up_to: u64 },
     /// Everything that is known of was delivered.
     Level,
     /// Messages are missing, and are read.
@@ -80,11 +86,38 @@ impl Chain {
         Chain { state, last: 0, known: 0, held: Held::default(), unsure: false }
     }
 
+    /// A chain that begins behind the newest message of those up to a position.
+    pub(crate) fn joining_behind(up_to: u64) -> Chain {
+        let state = State::JoiningBehind { up_to };
+        Chain { state, ..Chain::joining(0) }
+    }
+
+    /// A chain that begins behind this position, which the channel had last.
+    pub(crate) fn begun(head: u64, steps: &mut Vec<Step>) -> Chain {
+        steps.push(Step::Begin { head });
+        Chain { state: State::Level, last: head, known: head, ..Chain::joining(0) }
+    }
+
+    /// One that has not begun is to begin no later than behind this position.
+    pub(crate) fn join_behind(&mut self, up_to: u64) {
+        if matches!(self.state, State::Joining { .. }) {
+            self.state = State::JoiningBehind { up_to };
+        }
+    }
+
+    /// One that was to begin so begins behind its newest message, as any other does.
+    pub(crate) fn join_anew(&mut self, floor: u64) {
+        if matches!(self.state, State::JoiningBehind { .. }) {
+            self.state = State::Joining { floor };
+        }
+    }
+
     /// What it waits for; `None` while it is level.
     pub(crate) fn want(&self) -> Option<Want> {
         match self.state {
             State::Level => None,
             State::Joining { floor } => Some(Want::Newest { floor }),
+            State::JoiningBehind { up_to } => Some(Want::NewestTo { up_to }),
             State::Reading => Some(Want::Messages { from: self.last }),
             State::Proving => Some(Want::Newest { floor: self.target() }),
         }
@@ -92,7 +125,7 @@ impl Chain {
 
     /// Whether it has begun: before, audits have nothing to compare.
     pub(crate) fn has_begun(&self) -> bool {
-        !matches!(self.state, State::Joining { .. })
+        !matches!(self.state, State::Joining { .. } | State::JoiningBehind { .. })
     }
 
     /// The position up to which subscribers were served.
@@ -208,9 +241,28 @@ impl Chain {
                     self.pass_gap(target, steps);
                 }
             }
-            State::Joining { .. } | State::Proving => return false,
+            State::Joining { .. } | State::JoiningBehind { .. } | State::Proving => return false,
             State::Level | State::Reading => return true,
         }
+        self.drain(steps);
+        self.settle();
+        true
+    }
+
+    /// The answer to [`Want::NewestTo`] with this position: the newest of the channel up to it.
+    /// Returns whether it was asked for.
+    pub(crate) fn handle_newest_to(
+        &mut self,
+        (newest, up_to): (Option<u64>, u64),
+        steps: &mut Vec<Step>,
+    ) -> bool {
+        if self.state != (State::JoiningBehind { up_to }) {
+            return false;
+        }
+        self.last = newest.unwrap_or(0);
+        self.known = self.known.max(self.last);
+        self.state = State::Level;
+        steps.push(Step::Begin { head: self.last });
         self.drain(steps);
         self.settle();
         true
@@ -254,9 +306,9 @@ impl Chain {
     }
 
     fn pass_gap(&mut self, to: u64, steps: &mut Vec<Step>) {
-        self.last = to;
+        let after = std::mem::replace(&mut self.last, to);
         self.unsure = false;
-        steps.push(Step::Gap { to });
+        steps.push(Step::Gap { after, to });
     }
 
     /// Delivers what is held, as far as it follows.

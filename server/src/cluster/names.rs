@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use uringcast_engine::{ChannelName, Publication, Seq, Sequenced};
+use uringcast_engine::{ChannelName, ChannelPrefix, Publication, Seq, Sequenced, ServiceId};
 
 use super::chain::Message;
 use super::outbox::place_of;
@@ -35,6 +35,21 @@ impl Names {
     pub(super) fn tokens(&self, channel: &ChannelName) -> Arc<str> {
         let service = self.services.get(channel.service().index()).map_or("", String::as_str);
         subjects::tokens(service, channel.as_str()).into()
+    }
+
+    /// What the tokens of channels begin with whose names begin so.
+    pub(super) fn prefix(&self, channels: &ChannelPrefix) -> Box<str> {
+        let service = self.services.get(channels.service.index()).map_or("", String::as_str);
+        subjects::tokens(service, &channels.prefix).into()
+    }
+
+    /// The channel with these tokens; `None` where no node has published to it.
+    pub(super) fn channel(&self, tokens: &str) -> Option<ChannelName> {
+        let (service, channel) = tokens.split_once('.')?;
+        let service = subjects::unescape(service)?;
+        let place = self.services.iter().position(|name| *name == service)?;
+        let channel = ChannelName::parse(&subjects::unescape(channel)?).ok()?;
+        Some(channel.at(ServiceId(u8::try_from(place).ok()?)))
     }
 
     /// The publications of a message behind `prev`, as the engine takes them; `None` where another

@@ -19,6 +19,7 @@ use super::server_link::LinkEvent;
 use super::status::{ClusterStatus, SharedCounts};
 use super::stream_order::Command;
 use super::stream_view::Event;
+use super::watches::Watches;
 use super::{reads, subjects};
 use crate::limits::{DELIVERY_RETRY, LEADERLESS_PATIENCE, LIVE_CHUNK, STATUS_INTERVAL};
 
@@ -48,6 +49,7 @@ pub(super) struct Node {
     deliveries: Vec<FeedItem>,
     /// The engine had no room.
     is_full: bool,
+    watches: Watches,
 }
 
 impl Node {
@@ -64,6 +66,7 @@ impl Node {
             epoch,
             deliveries: Vec::new(),
             is_full: false,
+            watches: Watches::default(),
         };
         (node, finds)
     }
@@ -129,6 +132,7 @@ impl Node {
             }
             self.parts.partitions[place].answer_publishers();
         }
+        self.watches.answer(&self.parts.partitions);
         self.deliver();
         for place in self.health.probes(now, &self.parts.partitions) {
             self.parts.probe(place, &self.found);
@@ -204,6 +208,7 @@ impl Node {
     fn handle_command(&mut self, command: Command) {
         let now = self.now();
         let channel = match &command {
+            Command::Watch(_) => return self.handle_watch(command),
             Command::Publish(request) => &request.publication.channel,
             Command::Follow(request) => &request.channel,
             Command::Unfollow(channel) => channel,
@@ -219,8 +224,16 @@ impl Node {
             Command::Unfollow(_) => return partition.unfollow(&tokens),
             Command::Follow(request) => partition.follow((tokens, self.epoch), request),
             Command::Read(request) => Some(partition.read(tokens, request)),
+            Command::Watch(_) => None,
         };
         job.into_iter().for_each(|job| self.parts.read(place, job, &self.found));
+    }
+
+    /// A shard of the engine has other patterns.
+    fn handle_watch(&mut self, command: Command) {
+        if let Command::Watch(request) = command {
+            self.watches.change(&self.parts.names, request, &mut self.parts.partitions);
+        }
     }
 
     fn handle_acknowledgement(&mut self, (place, id, answer): Acknowledgement) {

@@ -46,6 +46,12 @@ pub(super) struct Parts {
     pub(super) shared: Vec<Arc<SharedStream>>,
 }
 
+impl From<reads::Newest> for Answer {
+    fn from(newest: reads::Newest) -> Answer {
+        Answer::Newest { newest: newest.positions, up_to: newest.up_to }
+    }
+}
+
 fn leadership(info: &Result<StreamInfo, Leadership>) -> Leadership {
     info.as_ref().err().copied().unwrap_or(Leadership::There)
 }
@@ -68,10 +74,14 @@ impl Parts {
                     read.map(Answer::Messages).ok()
                 }
                 Question::Newest { channels } => {
-                    let newest = reads::newest(&requests, &subjects, &channels).await;
-                    let answer =
-                        |n: reads::Newest| Answer::Newest { newest: n.positions, up_to: n.up_to };
-                    newest.map(answer).ok()
+                    reads::newest(&requests, &subjects, &channels).await.map(Answer::from).ok()
+                }
+                Question::NewestTo { channels, up_to } => {
+                    let of = (&*channels, up_to);
+                    reads::newest_to(&requests, &subjects, of).await.map(Answer::from).ok()
+                }
+                Question::Stored { from } => {
+                    reads::stored(&requests, &subjects, from).await.map(Answer::Stored).ok()
                 }
                 Question::Info => {
                     let info = setup::info(&requests, &config, &subjects).await;

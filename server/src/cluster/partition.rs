@@ -34,6 +34,8 @@ enum State {
     Reading(Vec<FeedItem>),
     /// What comes is delivered.
     Followed,
+    /// The same, behind this position, though the engine has not asked: a pattern wants it.
+    Unasked(Seq),
 }
 
 /// Older messages that are to be read.
@@ -127,7 +129,17 @@ impl Partition {
             }
             return None;
         }
-        let head = position(self.view.last(&tokens));
+        let mut head = position(self.view.last(&tokens));
+        if let State::Unasked(after) = interest.state {
+            interest.state = State::Followed;
+            // What it was delivered unasked counts as delivered behind the answer.
+            head = after;
+            if request.last == 0 && request.since.is_some_and(|since| since >= after) {
+                let followed = Followed { epoch, head, after, messages: Vec::new() };
+                request.reply.answer(Ok(followed));
+                return None;
+            }
+        }
         self.answer_or_read(&tokens, (epoch, head), request)
     }
 
@@ -158,7 +170,28 @@ impl Partition {
     /// A channel is of no interest any more.
     pub(super) fn unfollow(&mut self, tokens: &str) {
         self.view.leave(tokens);
-        self.interests.remove(tokens);
+        match self.interests.get_mut(tokens) {
+            // A pattern wants what is yet to come of it.
+            Some(interest) if self.view.has_begun(tokens) => {
+                interest.state = State::Unasked(position(self.view.last(tokens)));
+            }
+            _ => _ = self.interests.remove(tokens),
+        }
+    }
+
+    /// The engine is to ask again for a channel, of which it was delivered everything up to
+    /// `after`. Returns what is to be delivered now: that of patterns, which does not wait for it.
+    fn let_go(&mut self, tokens: &str, after: Seq, held: Vec<FeedItem>) -> Vec<FeedItem> {
+        match self.interests.get_mut(tokens).filter(|_| self.view.wants(tokens)) {
+            Some(interest) => {
+                interest.state = State::Unasked(after);
+                held
+            }
+            None => {
+                self.unfollow(tokens);
+                Vec::new()
+            }
+        }
     }
 
     /// All begin again: the engine asks for what it follows anew.
@@ -194,10 +227,8 @@ impl Partition {
         let known = self.interests.get_mut(&tokens);
         let Some((interest, backlog)) = known.zip(backlog) else {
             request.reply.answer(Err(Unavailable));
-            if self.interests.get(&tokens).is_some_and(Interest::is_reading) {
-                self.unfollow(&tokens);
-            }
-            return Vec::new();
+            let held = self.interests.get_mut(&tokens).and_then(Interest::take_held);
+            return held.map_or(Vec::new(), |held| self.let_go(&tokens, head, held));
         };
         let followed = backlog.followed(names, (epoch, head), &request);
         request.reply.answer(Ok(followed));
@@ -218,6 +249,12 @@ impl Partition {
         step: Step,
         jobs: &mut Vec<ReadJob>,
     ) -> Vec<FeedItem> {
+        if let Step::Begin { head } = step
+            && !self.interests.contains_key(tokens)
+        {
+            self.appear(names, tokens, position(head));
+            return Vec::new();
+        }
         let Some(interest) = self.interests.get_mut(tokens) else { return Vec::new() };
         let channel = &interest.channel;
         let items = match step {
@@ -226,8 +263,9 @@ impl Partition {
                 return Vec::new();
             }
             // At once: no message may ever come behind it that says so.
-            Step::Gap { to } => {
-                vec![FeedItem::Gap { channel: channel.clone(), to: position(to) }]
+            Step::Gap { after, to } => {
+                let (channel, after, to) = (channel.clone(), position(after), position(to));
+                vec![FeedItem::Gap { channel, after, to }]
             }
             Step::Deliver { prev, message } => {
                 let prev = position(prev);
@@ -240,12 +278,33 @@ impl Partition {
             }
         };
         match &mut interest.state {
-            State::Followed => return items,
+            State::Followed | State::Unasked(_) => return items,
             State::Reading(held) if held.len() + items.len() <= FOLLOW_HELD => held.extend(items),
             // Its read finds that nobody waits for it, and the engine asks again.
-            State::Reading(_) | State::Joining(_) => self.unfollow(tokens),
+            State::Reading(held) => {
+                let mut held = std::mem::take(held);
+                held.extend(items);
+                let after = held.first().map_or(Seq(0), FeedItem::after);
+                return self.let_go(tokens, after, held);
+            }
+            State::Joining(_) => self.unfollow(tokens),
         }
         Vec::new()
+    }
+
+    /// A channel that nobody has asked for begins behind this position: a pattern wants it.
+    fn appear(&mut self, names: &Names, tokens: &Arc<str>, after: Seq) {
+        if !self.view.follows(tokens) {
+            return;
+        }
+        match names.channel(tokens) {
+            Some(channel) => {
+                let interest = Interest { channel, state: State::Unasked(after) };
+                self.interests.insert(Arc::clone(tokens), interest);
+            }
+            // Another program has stored it.
+            None => self.view.leave(tokens),
+        }
     }
 
     /// It is known where a channel begins: who waits for it is answered, or older messages read.
@@ -288,8 +347,12 @@ impl Partition {
 }
 
 impl Interest {
-    fn is_reading(&self) -> bool {
-        matches!(self.state, State::Reading(_))
+    /// What waits for older messages, if they are read.
+    fn take_held(&mut self) -> Option<Vec<FeedItem>> {
+        match &mut self.state {
+            State::Reading(held) => Some(std::mem::take(held)),
+            _ => None,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_nats::HeaderMap;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::chain::Message;
 use super::jetstream_requests::{NO_MESSAGES, RequestError, Requests, status};
@@ -85,21 +85,57 @@ pub(crate) async fn newest(
     subjects: &Subjects,
     channels: &[Arc<str>],
 ) -> Result<Newest, RequestError> {
+    newest_of(requests, subjects, &newest_request(subjects, channels)).await
+}
+
+fn newest_request(subjects: &Subjects, channels: &[Arc<str>]) -> Value {
     debug_assert!(channels.len() <= NEWEST_CHANNELS);
     let stored = channels.iter().map(|channel| subjects.stored(channel));
     let wanted: Vec<_> = stored.chain([subjects.sentinel.clone()]).collect();
-    let request = json!({ "multi_last": wanted });
-    let mut answers = requests.read(&direct(&subjects.stream), &request).await?;
+    json!({ "multi_last": wanted })
+}
+
+async fn newest_of(
+    requests: &Requests,
+    subjects: &Subjects,
+    request: &Value,
+) -> Result<Newest, RequestError> {
+    let mut answers = requests.read(&direct(&subjects.stream), request).await?;
     let end = answers.pop().filter(|last| status(last) == Some(END));
     let headers = end.and_then(|end| end.headers);
     let up_to = headers.and_then(|headers| number(&headers, "Nats-UpTo-Sequence"));
     let up_to = up_to.ok_or(RequestError::Late)?;
-    let position = |answer: &async_nats::Message| {
-        let headers = answer.headers.as_ref()?;
-        let channel = subjects.tokens(headers.get("Nats-Subject")?.as_str())?;
-        Some((Arc::from(channel), number(headers, "Nats-Sequence")?))
-    };
-    Ok(Newest { positions: answers.iter().filter_map(position).collect(), up_to })
+    let positions = answers.iter().filter_map(|answer| place(subjects, answer)).collect();
+    Ok(Newest { positions, up_to })
+}
+
+/// The newest positions of channels of those up to one. A replica that has not got so far says
+/// nothing.
+pub(crate) async fn newest_to(
+    requests: &Requests,
+    subjects: &Subjects,
+    (channels, up_to): (&[Arc<str>], u64),
+) -> Result<Newest, RequestError> {
+    let mut request = newest_request(subjects, channels);
+    request["up_to_seq"] = up_to.into();
+    newest_of(requests, subjects, &request).await
+}
+
+/// Which messages of all channels the stream has from a position on, as far as one read goes.
+pub(crate) async fn stored(
+    requests: &Requests,
+    subjects: &Subjects,
+    from: u64,
+) -> Result<Vec<(Arc<str>, u64)>, RequestError> {
+    let page = page(requests, &subjects.stream, &subjects.all_stored(), from).await?;
+    Ok(page.iter().filter_map(|message| place(subjects, message)).collect())
+}
+
+/// The channel of an answer's message, and its position.
+fn place(subjects: &Subjects, answer: &async_nats::Message) -> Option<(Arc<str>, u64)> {
+    let headers = answer.headers.as_ref()?;
+    let channel = subjects.tokens(headers.get("Nats-Subject")?.as_str())?;
+    Some((Arc::from(channel), number(headers, "Nats-Sequence")?))
 }
 
 /// All messages of a channel from a position on, as a replica has them that has the stream up to

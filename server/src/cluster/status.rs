@@ -78,6 +78,7 @@ impl ClusterStatus {
             ("gap", sum(|stream| stream.counts.gaps)),
             ("audit", sum(|stream| stream.counts.audits)),
             ("find", sum(|stream| stream.counts.finds)),
+            ("unseen", sum(|stream| stream.counts.missed)),
             ("stale_answer", sum(|stream| stream.counts.stale)),
             ("new_life", sum(|stream| stream.counts.restarts)),
             ("delivery", sum(|stream| stream.delivered)),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc::UnboundedSender;
 use uringcast_engine::{
     ChannelName, Epoch, ExternalOrder, FollowRequest, PublishError, PublishRequest, ReadRequest,
-    Unavailable,
+    Unavailable, WatchRequest,
 };
 
 /// What the engine asks of the cluster.
@@ -19,6 +19,8 @@ pub(super) enum Command {
     Unfollow(ChannelName),
     /// Older messages are read.
     Read(ReadRequest),
+    /// Channels are of interest that begin so.
+    Watch(WatchRequest),
 }
 
 /// The streams as the engine sees them.
@@ -69,6 +71,14 @@ impl ExternalOrder for StreamOrder {
     fn read(&self, request: ReadRequest) {
         if let Err(refused) = self.commands.send(Command::Read(request))
             && let Command::Read(request) = refused.0
+        {
+            request.reply.answer(Err(Unavailable));
+        }
+    }
+
+    fn watch(&self, request: WatchRequest) {
+        if let Err(refused) = self.commands.send(Command::Watch(request))
+            && let Command::Watch(request) = refused.0
         {
             request.reply.answer(Err(Unavailable));
         }

@@ -1,22 +1,26 @@
 //! One stream as this node knows it.
 
+mod appearances;
+mod auditing;
 mod audits;
 mod channels;
+mod coverage;
 mod life;
 mod stream_questions;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audits::{Audit, Audits, Stage, Verified};
-use channels::{Channels, retry_after};
-use life::{Life, Verdict};
+use audits::Audits;
+use channels::Channels;
+use coverage::Coverage;
+use life::Life;
 use stream_questions::Questions;
 pub(crate) use stream_questions::{Answer, Question, QuestionId, StreamInfo};
 
 use crate::cluster::chain::{Chain, Message, Step};
-use crate::limits::{AUDIT_MARGIN, AUDIT_TRIES, NEWEST_CHANNELS};
+use crate::cluster::watched::Watched;
+use crate::limits::AUDIT_MARGIN;
 
 /// What has happened to the stream's channels, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +57,8 @@ pub(crate) struct Counts {
     pub(crate) stale: u64,
     /// Lives of the stream after the first.
     pub(crate) restarts: u64,
+    /// Messages that were read because nothing of them had come, for patterns.
+    pub(crate) missed: u64,
 }
 
 /// The stream's channels that this node follows, each by its chain, and the audits that find what
@@ -74,6 +80,10 @@ pub(crate) struct StreamView {
     channels: Channels,
     questions: Questions,
     audits: Audits,
+    /// The channels that patterns want.
+    watched: Arc<Watched>,
+    /// What was seen of the stream, while there are some.
+    coverage: Coverage,
 }
 
 impl StreamView {
@@ -87,17 +97,29 @@ impl StreamView {
             channels: Channels::default(),
             questions: Questions::default(),
             audits: Audits::default(),
+            watched: Arc::default(),
+            coverage: Coverage::default(),
         }
     }
 
     /// Follows a channel: [`Step::Begin`] says from where on. Returns whether there is room for it.
     pub(crate) fn join(&mut self, channel: &Arc<str>) -> bool {
-        self.channels.join(Arc::clone(channel), self.floor)
+        let floor = self.floor;
+        let has_room = self.channels.join(Arc::clone(channel), floor);
+        if has_room && self.wants(channel) {
+            // What patterns are to have of it begins here.
+            let seen = self.coverage.seen();
+            self.channels.join_behind(channel, seen);
+        }
+        has_room
     }
 
-    /// Follows a channel no longer.
+    /// Follows a channel no longer, unless a pattern wants what is yet to come of it.
     pub(crate) fn leave(&mut self, channel: &str) {
-        self.channels.leave(channel);
+        let chain = self.channels.chain(channel);
+        if !(self.wants(channel) && chain.is_some_and(|chain| chain.want().is_some())) {
+            self.channels.leave(channel);
+        }
     }
 
     /// A message arrives as it is published.
@@ -112,6 +134,7 @@ impl StreamView {
             self.audits.schedule(now);
         }
         self.floor = self.floor.max(message.seq);
+        self.appear_live(channel, &message);
         let mut is_hole = false;
         self.channels.change(channel, |chain, steps| {
             let was_level = chain.want().is_none();
@@ -172,6 +195,11 @@ impl StreamView {
         }
         // Without the stream's life and its newest position no answer can be judged.
         epoch?;
+        if let Some(question) = self.coverage_question(now) {
+            let id = self.questions.ask(question);
+            self.coverage.set_asked(id);
+            return Some((id, self.questions.get(id)));
+        }
         let id = self.channels.next_question(now, &mut self.questions)?;
         Some((id, self.questions.get(id)))
     }
@@ -182,7 +210,8 @@ impl StreamView {
             return None;
         }
         let channels = self.life.as_ref().and_then(|_| self.channels.next_due());
-        [self.audits.next_due(), channels].into_iter().flatten().min()
+        let coverage = self.coverage.next_due().filter(|_| self.covers());
+        [self.audits.next_due(), channels, coverage].into_iter().flatten().min()
     }
 
     /// A question is answered.
@@ -193,6 +222,9 @@ impl StreamView {
         }
         if let Some(audit) = self.audits.current.take_if(|audit| audit.asked == Some(id)) {
             return self.handle_audit(now, audit, answer);
+        }
+        if self.coverage.take_asked(id) {
+            return self.handle_coverage(now, &question, answer);
         }
         let asked = (id, now);
         match (question, answer) {
@@ -209,128 +241,18 @@ impl StreamView {
             (Question::Messages { channel, .. }, _) => {
                 self.channels.handle_failure(asked, &channel);
             }
-            (Question::Newest { channels }, _) => {
+            (Question::NewestTo { channels, up_to }, Answer::Newest { newest, .. }) => {
+                for channel in channels {
+                    let newest = newest.get(&channel).copied();
+                    self.channels.handle_newest_to(asked, &channel, (newest, up_to));
+                }
+            }
+            (Question::Newest { channels } | Question::NewestTo { channels, .. }, _) => {
                 channels.iter().for_each(|channel| self.channels.handle_failure(asked, channel));
             }
-            // Only audits ask these.
-            (Question::Info | Question::TimeAt { .. } | Question::NextEpoch { .. }, _) => {}
-        }
-    }
-
-    /// An audit's question is answered: it goes a step on, or asks again later.
-    fn handle_audit(&mut self, now: Duration, mut audit: Audit, answer: Answer) {
-        audit.asked = None;
-        let retry = audit.retry.take();
-        let is_done = match (&audit.stage, answer) {
-            (Stage::Info | Stage::NextEpoch, Answer::Info(info)) => {
-                if self.handle_info(now, &mut audit, info) {
-                    return;
-                }
-                // Behind: an old leader, perhaps; ask again.
-                audit.stage != Stage::Info
-            }
-            (Stage::Life(anchor), Answer::TimeAt(time)) => {
-                let is_same = time.is_none_or(|time| time == anchor.time);
-                if let Some(life) = self.life.as_mut().filter(|_| is_same) {
-                    life.confirm(*anchor);
-                }
-                audit.stage = if is_same { Stage::Channels } else { Stage::NextEpoch };
-                true
-            }
-            // What was behind then may be level now, or again.
-            (Stage::Info, _) => {
-                self.life.iter_mut().for_each(Life::forget_behind);
-                false
-            }
-            (Stage::Channels, _) if self.is_late(now) && !audit.is_late => {
-                return self.audits.restart(now);
-            }
-            (Stage::Channels, Answer::Newest { newest, up_to }) => {
-                let is_believed = up_to >= audit.floor;
-                self.channels.counts.stale += u64::from(!is_believed);
-                if is_believed {
-                    self.compare(&mut audit, &newest);
-                }
-                is_believed
-            }
-            _ => false,
-        };
-        if !is_done {
-            let tries = retry.map_or(0, |(_, tries)| tries);
-            if tries >= AUDIT_TRIES && audit.stage != Stage::Info {
-                // No replica has what was known: the leader is asked again what there is.
-                return self.audits.restart(now);
-            }
-            audit.retry = Some((now + retry_after(tries), tries + 1));
-        }
-        let is_finished = audit.stage == Stage::Channels && audit.channels.is_empty();
-        self.audits.current = Some(audit);
-        if is_finished {
-            self.was_out_of_touch = false;
-            self.channels.counts.audits += 1;
-            self.audits.finish();
-        }
-    }
-
-    /// What the leader says of the stream. Returns whether the audit has ended by it.
-    fn handle_info(&mut self, now: Duration, audit: &mut Audit, info: StreamInfo) -> bool {
-        let floor = self.floor;
-        let verdict = match &mut self.life {
-            None => Verdict::Other,
-            Some(life) => life.compare(&info, floor, now),
-        };
-        match verdict {
-            Verdict::Other => {
-                self.begin_life(now, info);
-                self.audits.restart(now);
-                return true;
-            }
-            Verdict::Behind => audit.stage = Stage::Info,
-            Verdict::RolledBack => audit.stage = Stage::NextEpoch,
-            Verdict::Same => self.compare_channels(now, audit, info),
-        }
-        false
-    }
-
-    /// The stream is in the life that is known: its channels are compared next.
-    fn compare_channels(&mut self, now: Duration, audit: &mut Audit, info: StreamInfo) {
-        self.floor = self.floor.max(info.last_seq);
-        audit.floor = self.floor;
-        let verified = self.audits.verified;
-        let is_dropped = verified.is_some_and(|verified| info.first_seq > verified.floor + 1);
-        audit.is_late = is_dropped || self.is_late(now);
-        audit.channels = self.channels.begun();
-        // An audit compares only those.
-        self.channels.change_all(|chain| chain.raise_floor(audit.floor));
-        let anchor = self.life.as_ref().and_then(Life::anchor);
-        audit.stage = anchor.map_or(Stage::Channels, Stage::Life);
-    }
-
-    fn begin_life(&mut self, now: Duration, info: StreamInfo) {
-        self.channels.counts.restarts += u64::from(self.life.is_some());
-        self.life = Some(Life::new(&info));
-        self.floor = info.last_seq;
-        self.audits.verified = Some(Verified { floor: info.last_seq, at: now });
-        self.was_out_of_touch = false;
-        self.questions.forget_all();
-        self.channels.events.push_back(Event::Epoch(info.epoch));
-        self.channels.restart(self.floor);
-    }
-
-    /// Compares the newest positions of those channels that were asked about last.
-    fn compare(&mut self, audit: &mut Audit, newest: &HashMap<Arc<str>, u64>) {
-        let first = audit.channels.len().saturating_sub(NEWEST_CHANNELS);
-        for channel in audit.channels.drain(first..) {
-            let mut is_find = false;
-            self.channels.change(&channel, |chain, steps| match newest.get(&channel) {
-                Some(seq) if *seq > chain.last() => {
-                    is_find = chain.want().is_none();
-                    chain.handle_found(*seq);
-                }
-                None if audit.is_late => chain.handle_all_gone(audit.floor, steps),
-                _ => chain.handle_nothing_found(),
-            });
-            self.channels.counts.finds += u64::from(is_find);
+            // Only audits ask these, and what is seen of the whole stream.
+            (Question::Info | Question::TimeAt { .. } | Question::NextEpoch { .. }, _)
+            | (Question::Stored { .. }, _) => {}
         }
     }
 
@@ -349,6 +271,16 @@ impl StreamView {
         self.channels.chain(channel).map_or(0, Chain::last)
     }
 
+    /// Whether a channel is followed, or about to be.
+    pub(crate) fn follows(&self, channel: &str) -> bool {
+        self.channels.has(channel)
+    }
+
+    /// Whether a channel is followed whose beginning is known.
+    pub(crate) fn has_begun(&self, channel: &str) -> bool {
+        self.channels.chain(channel).is_some_and(Chain::has_begun)
+    }
+
     /// Channels that are followed.
     pub(crate) fn channels(&self) -> usize {
         self.channels.len()
@@ -364,7 +296,6 @@ impl StreamView {
         self.channels.held_bytes()
     }
 
-    /// What was counted.
     /// What was counted.
     pub(crate) fn counts(&self) -> Counts {
         self.channels.counts

@@ -36,6 +36,8 @@ pub const AUDIT_MARGIN: Duration = Duration::from_secs(10);
 /// How often an audit asks the same before it begins again: with growing pauses that is three
 /// seconds.
 pub const AUDIT_TRIES: u32 = 10;
+/// Before a node asks again what it has missed of a stream that no server could tell, for patterns.
+pub const COVERAGE_RETRY: Duration = Duration::from_millis(100);
 /// Seconds after a stream has elected a leader at which audits begin: what the old leader did not
 /// pass on is found by the first, what was stored meanwhile by the others.
 pub const ELECTION_AUDITS: [u64; 3] = [0, 1, 5];

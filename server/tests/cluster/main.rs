@@ -8,4 +8,5 @@ mod support;
 
 mod control;
 mod nodes;
+mod patterns;
 mod setup;

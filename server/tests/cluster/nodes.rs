@@ -14,7 +14,7 @@ fn node(nats: &Nats, flags: &str) -> Server {
 }
 
 /// Nodes that are called otherwise each.
-fn nodes(nats: &Nats) -> Vec<Server> {
+pub(crate) fn nodes(nats: &Nats) -> Vec<Server> {
     (0..NODES).map(|place| node(nats, &format!("--server-name=node-{place}"))).collect()
 }
 
@@ -29,7 +29,7 @@ fn clients(nodes: &[Server], channel: &str) -> Vec<Client> {
 }
 
 /// The next event of a channel, past what sessions are told.
-fn event(client: &mut Client) -> Value {
+pub(crate) fn event(client: &mut Client) -> Value {
     loop {
         let message = client.message();
         if message["seq"].is_u64() {
@@ -57,7 +57,7 @@ fn events_to(client: &mut Client, last: u64) -> Vec<(u64, u64)> {
 }
 
 /// Publishes until it is taken; its position.
-fn publish(node: &Server, channel: &str, n: u64) -> u64 {
+pub(crate) fn publish(node: &Server, channel: &str, n: u64) -> u64 {
     let path = format!("/v1/publish/raw?channel={channel}&event=test");
     until("a publication that is taken", || {
         let answer = http::post(node.control, &path, &json!({ "n": n }).to_string());

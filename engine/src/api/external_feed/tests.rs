@@ -14,7 +14,7 @@ fn message(channel: &str, seq: u64) -> FeedItem {
 }
 
 fn gap(channel: &str, to: u64) -> FeedItem {
-    FeedItem::Gap { channel: ChannelName::parse(channel).unwrap(), to: Seq(to) }
+    FeedItem::Gap { channel: ChannelName::parse(channel).unwrap(), after: Seq(0), to: Seq(to) }
 }
 
 #[test]

@@ -16,6 +16,8 @@ use crate::types::{JoinToken, OperationId, Seq, ShardId, Time};
 pub(super) struct Upstream {
     /// Every message behind the log's head comes.
     followed: bool,
+    /// It does because a pattern wants it: the order is asked until it answers that it will go on.
+    unasked: bool,
     question: Option<Question>,
     /// Of the last question.
     token: JoinToken,
@@ -157,7 +159,18 @@ impl Upstream {
 
     /// Everything that is published is needed. Returns whether the order must be asked for it.
     pub(super) fn must_follow(&mut self) -> bool {
-        let must = !self.followed && self.question.is_none();
+        let must = (!self.followed || self.unasked) && self.question.is_none();
+        if must {
+            self.question = Some(Question::new(Lack::default()));
+        }
+        must
+    }
+
+    /// The channel has appeared: what comes of it is taken as if it were followed. Returns whether
+    /// the order must be asked to go on with it.
+    pub(super) fn appear(&mut self) -> bool {
+        (self.followed, self.unasked) = (true, true);
+        let must = self.question.is_none();
         if must {
             self.question = Some(Question::new(Lack::default()));
         }
@@ -207,7 +220,7 @@ impl Upstream {
     /// The order has answered: everything behind the log's head comes. It gave so many messages
     /// behind `after`, which may be less than was asked for.
     pub(super) fn answered(&mut self, after: Seq, messages: usize) -> Waiting {
-        self.followed = true;
+        (self.followed, self.unasked) = (true, false);
         let lacks = self.question.take().map(|question| question.lacks).unwrap_or_default();
         let has_less = lacks.since.is_some_and(|since| since < after);
         if has_less || lacks.last > messages {
@@ -234,7 +247,7 @@ impl Upstream {
 
     /// Nothing comes any more.
     pub(super) fn unfollow(&mut self) {
-        (self.followed, self.floor) = (false, Seq(0));
+        (self.followed, self.unasked, self.floor) = (false, false, Seq(0));
     }
 }
 

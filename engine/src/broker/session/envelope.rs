@@ -130,10 +130,6 @@ impl Sessions {
         prefix: &str,
         action: Action,
     ) {
-        if core.cx.is_external {
-            let text = "Patterns are not available where channels are shared with other servers";
-            return refuse(core, key, correlation, ErrorCode::InvalidRequest, text);
-        }
         let service = core.connections[key].service();
         let pattern = PatternKey { service, prefix: prefix.into() };
         self.order(core, key, Order::of_pattern(correlation, pattern, action));

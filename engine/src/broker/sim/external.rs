@@ -13,10 +13,10 @@ use super::world::World;
 use super::{SEEDS, is_caught_in, run_all, seeds};
 use crate::broker::upstream_faults::UpstreamFault;
 use crate::broker::upstream_messages::{Older, UpstreamNotice, UpstreamRequest};
-use crate::config::{Followed, Unavailable};
+use crate::config::{ChannelPrefix, Followed, Unavailable};
 use crate::shared_frame::Frame;
 use crate::telemetry::Count;
-use crate::types::{Epoch, Publication, PublishError, Seq, Sequenced, Time};
+use crate::types::{ChannelName, Epoch, Publication, PublishError, Seq, Sequenced, Time};
 use crate::wire::encoder::{Encoder, Stamp};
 
 /// Seeds that once failed.
@@ -32,10 +32,14 @@ pub(super) struct External {
     /// By channel, the messages of this epoch.
     streams: Vec<Vec<Sequenced>>,
     followed: HashSet<usize>,
+    /// By shard, what channels begin with that are wanted by patterns.
+    watched: Vec<Vec<ChannelPrefix>>,
     /// Requests that were not handled yet, each with its shard.
     open: VecDeque<(usize, UpstreamRequest)>,
     /// Messages of followed channels that are not on their way to their homes yet.
     live: VecDeque<(usize, Sequenced)>,
+    /// By channel, the last of them that was.
+    told: Vec<Seq>,
     /// By shard, what is on its way.
     feeds: Vec<VecDeque<UpstreamNotice>>,
     degraded: bool,
@@ -52,6 +56,11 @@ impl Plan {
         plan.returns = seed % 3 == 1;
         plan
     }
+
+    fn with_patterns(mut self) -> Plan {
+        self.patterns = true;
+        self
+    }
 }
 
 impl External {
@@ -62,8 +71,10 @@ impl External {
             seq: 0,
             streams: vec![Vec::new(); plan.channels],
             followed: HashSet::new(),
+            watched: vec![Vec::new(); plan.shards],
             open: VecDeque::new(),
             live: VecDeque::new(),
+            told: vec![Seq(0); plan.channels],
             feeds: (0..plan.shards).map(|_| VecDeque::new()).collect(),
             degraded: false,
             fails: plan.seed.is_multiple_of(4),
@@ -126,20 +137,31 @@ impl External {
             UpstreamRequest::Follow { channel: index, token, name, wanted } => {
                 let channel = truth.place(&name);
                 self.followed.insert(channel);
-                let followed = Ok(self.follow(channel, wanted));
+                let is_watched = self.is_watched(&name);
+                let followed = Ok(self.follow((channel, is_watched), wanted));
                 UpstreamNotice::Followed { channel: index, token, followed }
             }
             UpstreamRequest::Unfollow { name } => {
                 self.followed.remove(&truth.place(&name));
                 return;
             }
+            UpstreamRequest::Watch { version, set } => {
+                let is_watched = !fails;
+                if is_watched {
+                    self.watched[shard] = set.prefixes();
+                }
+                UpstreamNotice::Watched { version, is_watched }
+            }
             UpstreamRequest::Read { .. } => unreachable!("nobody asks for history here"),
         };
         self.feeds[shard].push_back(notice);
     }
 
-    fn follow(&mut self, channel: usize, wanted: Older) -> Followed {
+    fn follow(&mut self, (channel, is_watched): (usize, bool), wanted: Older) -> Followed {
         let stream = &self.streams[channel];
+        // What comes unasked comes behind the answer, too.
+        let told = stream.partition_point(|message| message.seq <= self.told[channel]);
+        let stream = if is_watched { &stream[..told] } else { stream };
         let head = stream.last().map_or(Seq(0), |last| last.seq);
         let behind = |since: Seq| stream.partition_point(|message| message.seq <= since);
         let last = stream.len().saturating_sub(wanted.last);
@@ -163,8 +185,16 @@ impl External {
         }
         for _ in 0..some(&mut self.rng, self.live.len()) {
             let Some((channel, message)) = self.live.pop_front() else { break };
+            self.told[channel] = message.seq;
             let is_gone = self.fails && self.rng.u8(..30) == 0;
-            if self.followed.contains(&channel) && !is_gone {
+            let is_followed = self.followed.contains(&channel);
+            let is_watched = self.is_watched(truth.channel_name(channel));
+            if is_gone && is_watched {
+                // Nobody may learn of it by the next one.
+                let Sequenced { publication, seq: to, prev: after, .. } = message;
+                let gap = UpstreamNotice::Gap { channel: publication.channel, after, to };
+                self.feeds[homes[channel]].push_back(gap);
+            } else if (is_followed || is_watched) && !is_gone {
                 let message = UpstreamNotice::Message(Box::new(message.clone()));
                 // Doubled, now and then.
                 if self.rng.u8(..20) == 0 {
@@ -175,12 +205,20 @@ impl External {
         }
     }
 
+    fn is_watched(&self, name: &ChannelName) -> bool {
+        let is_of = |of: &ChannelPrefix| {
+            of.service == name.service() && name.as_str().starts_with(&*of.prefix)
+        };
+        self.watched.iter().flatten().any(is_of)
+    }
+
     fn begin_epoch(&mut self, truth: &mut Truth) {
         self.epoch = Epoch(self.epoch.0 + 1_000_000);
         self.epochs += 1;
         self.seq = 0;
         self.streams.iter_mut().for_each(Vec::clear);
         self.live.clear();
+        self.told.fill(Seq(0));
         self.followed.clear();
         truth.begin_lives(self.epoch);
         self.tell(UpstreamNotice::Epoch);
@@ -252,7 +290,8 @@ impl World {
     pub(super) fn change_order(&mut self) {
         let Some(external) = &mut self.external else { return };
         match external.rng.u8(..60) {
-            0 if external.fails => {
+            // Patterns are not told of what they have no member of.
+            0 if external.fails && !self.plan.patterns => {
                 external.begin_epoch(&mut self.truth);
                 self.note(|| "another epoch".into());
             }
@@ -302,4 +341,19 @@ fn an_order_that_is_not_followed_to_the_letter_is_caught() {
         let plans = (0..100).map(|seed| Plan::outside(seed, Some(Sabotage::Upstream(fault))));
         assert!(is_caught_in(plans), "{fault:?} is not found");
     }
+    let unseen = Some(Sabotage::Upstream(UpstreamFault::Unseen));
+    let plans = (0..100).map(|seed| Plan::outside(seed, unseen).with_patterns());
+    assert!(is_caught_in(plans), "patterns are not missed");
+}
+
+#[test]
+fn where_the_order_is_elsewhere_patterns_have_every_message_of_channels_that_appear() {
+    let seeds = seeds(&[], 2);
+    let met = run_all(seeds.iter().map(|seed| Plan::outside(*seed, None).with_patterns()));
+    println!("{} seeds: {met:?}", seeds.len());
+    let never: Vec<_> = ["patterns", "unanswered", "upstream_unwanted"]
+        .into_iter()
+        .filter(|what| met[what] == 0)
+        .collect();
+    assert!(seeds.len() < SEEDS as usize || never.is_empty(), "never met: {never:?}");
 }

@@ -8,7 +8,7 @@ fn message(seq: u64, prev: u64) -> Message {
 fn said(steps: &mut Vec<Step>) -> String {
     let one = |step: Step| match step {
         Step::Deliver { prev, message } => format!("{prev}<{}", message.seq),
-        Step::Gap { to } => format!("gap {to}"),
+        Step::Gap { to, .. } => format!("gap {to}"),
         Step::Begin { head } => format!("begin {head}"),
     };
     steps.drain(..).map(one).collect::<Vec<_>>().join(", ")

@@ -3,10 +3,12 @@
 //!
 //! `stream` is the model of the stream; `world` loses, doubles and delays what goes between it and
 //! the nodes, elects leaders, drops messages and rolls disks back; `witness` compares what each
-//! channel of each node has decided with what the stream had.
+//! channel of each node has decided with what the stream had, `patterns` what was owed to those.
 
+mod answers;
 mod met;
 mod node;
+mod patterns;
 mod plan;
 mod stream;
 mod witness;
@@ -86,4 +88,14 @@ fn a_node_that_keeps_gaps_to_itself_is_caught() {
 #[test]
 fn a_node_that_does_not_notice_another_stream_is_caught() {
     is_caught(Sabotage::OneLife);
+}
+
+#[test]
+fn patterns_that_do_not_read_what_they_have_missed_are_caught() {
+    is_caught(Sabotage::NoCoverage);
+}
+
+#[test]
+fn channels_that_appear_behind_a_hole_as_if_there_was_none_are_caught() {
+    is_caught(Sabotage::HastyAppearance);
 }

@@ -15,6 +15,10 @@ pub(super) enum Sabotage {
     SilentGaps,
     /// Every stream looks like the first.
     OneLife,
+    /// What patterns have missed of the stream is not read.
+    NoCoverage,
+    /// Channels that appear behind a hole begin with what came.
+    HastyAppearance,
 }
 
 /// What one seed makes of the world.
@@ -37,6 +41,8 @@ pub(super) struct Plan {
     pub(super) has_purges: bool,
     /// Streams are made anew, and disks rolled back.
     pub(super) has_lives: bool,
+    /// Nodes have patterns.
+    pub(super) watches: bool,
 }
 
 impl Plan {
@@ -56,6 +62,7 @@ impl Plan {
             // A purge hides that a channel had too many messages before.
             has_purges: per_channel == 0 && rng.u8(..).is_multiple_of(3),
             has_lives: rng.u8(..).is_multiple_of(3),
+            watches: seed % 2 == 1,
         }
     }
 

@@ -180,6 +180,21 @@ impl Stream {
         found.take(most).map(|stored| Message { prev: 0, ..stored.message.clone() }).collect()
     }
 
+    /// A read of all channels at a replica.
+    pub(super) fn stored(&self, replica: usize, from: u64, most: usize) -> Vec<(Arc<str>, u64)> {
+        let all = self.branch().range(from..).map(|(_, stored)| stored);
+        let place = |stored: &Stored| (Arc::clone(&stored.channel), stored.message.seq);
+        let is_there =
+            |(channel, seq): &(Arc<str>, u64)| self.newest_to(replica, channel, *seq) == Some(*seq);
+        all.map(place).filter(is_there).take(most).collect()
+    }
+
+    /// The newest position of a channel at a replica, of those up to one.
+    pub(super) fn newest_to(&self, replica: usize, channel: &str, up_to: u64) -> Option<u64> {
+        let all = self.at(replica, channel).map(|stored| stored.message.seq);
+        all.take_while(|seq| *seq <= up_to).last()
+    }
+
     /// The newest position of a channel at a replica.
     pub(super) fn newest(&self, replica: usize, channel: &str) -> Option<u64> {
         self.at(replica, channel).next_back().map(|stored| stored.message.seq)

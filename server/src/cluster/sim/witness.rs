@@ -50,9 +50,10 @@ impl Witness {
                 assert!(self.last.is_none(), "{} begins again at {head}", self.channel);
                 (self.last, self.began) = (Some(*head), now);
             }
-            Step::Gap { to } => {
+            Step::Gap { after, to } => {
                 let last = self.last.expect("begun");
                 assert!(*to > last, "{}: a gap to {to} behind {last}", self.channel);
+                assert_eq!(*after, last, "{}: a gap to {to}", self.channel);
                 let branch = &stream.branches[self.branch];
                 (seen.gaps, seen.missed) = (1, self.between(branch, last, to + 1).count() as u64);
                 self.last = Some(*to);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::answers::READ;
 use super::met::Met;
 use super::node::Node;
 use super::plan::{Plan, Sabotage};
@@ -16,8 +17,6 @@ use super::witness::Witness;
 use crate::cluster::chain::{Message, Step};
 use crate::cluster::stream_view::{Answer, Event, Kept, Question, QuestionId};
 
-/// Messages of one read, small so that reads have to go on.
-const READ: usize = 4;
 /// Steps that a failure prints.
 const PRINTED: usize = 60;
 
@@ -31,15 +30,15 @@ enum Parcel {
 }
 
 pub(super) struct World {
-    plan: Plan,
-    rng: Rng,
-    now: Duration,
-    stream: Stream,
+    pub(super) plan: Plan,
+    pub(super) rng: Rng,
+    pub(super) now: Duration,
+    pub(super) stream: Stream,
     /// The branch in which each life of the stream began.
-    lives: HashMap<u64, usize>,
-    has_quorum: bool,
+    pub(super) lives: HashMap<u64, usize>,
+    pub(super) has_quorum: bool,
     channels: Vec<Arc<str>>,
-    nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
     due: BinaryHeap<Reverse<(Duration, u64)>>,
     parcels: HashMap<u64, (usize, Parcel)>,
     sent: u64,
@@ -76,14 +75,14 @@ impl World {
         text
     }
 
-    fn note(&mut self, what: impl FnOnce() -> String) {
+    pub(super) fn note(&mut self, what: impl FnOnce() -> String) {
         if self.steps.len() == PRINTED {
             self.steps.pop_front();
         }
         self.steps.push_back(format!("{:>9.3} {}", self.now.as_secs_f64(), what()));
     }
 
-    fn chance(&mut self, of_hundred: u8) -> bool {
+    pub(super) fn chance(&mut self, of_hundred: u8) -> bool {
         !self.is_calm && self.rng.u8(..100) < of_hundred
     }
 
@@ -112,6 +111,7 @@ impl World {
             }
             720..722 if self.plan.has_lives => self.recreate(),
             722..724 if self.plan.has_lives => self.roll_back(),
+            728..732 if self.plan.watches => self.watch(node),
             724..728 => {
                 let seconds = self.rng.u64(1..150);
                 self.pass(Duration::from_secs(seconds));
@@ -162,8 +162,12 @@ impl World {
     fn join_or_leave(&mut self, node: usize, channel: &Arc<str>) {
         let branch = self.lives.get(&self.nodes[node].epoch).copied().unwrap_or(0);
         let Node { view, witnesses, .. } = &mut self.nodes[node];
-        if witnesses.remove(channel).is_some() {
+        if witnesses.contains_key(channel) {
             view.leave(channel);
+            // Patterns may want what is yet to come.
+            if !view.has_begun(channel) {
+                witnesses.remove(channel);
+            }
             self.note(|| format!("node {node} leaves {channel}"));
         } else {
             assert!(view.join(channel), "there is room");
@@ -262,6 +266,12 @@ impl World {
                 if self.plan.sabotage == Some(Sabotage::NoPrevious) {
                     message.prev = 0;
                 }
+                if self.plan.sabotage == Some(Sabotage::HastyAppearance)
+                    && !self.nodes[node].view.follows(&channel)
+                {
+                    // As if nothing was before it but what it has.
+                    message.prev = 1;
+                }
                 self.nodes[node].view.handle_live(self.now, &channel, message);
             }
             Parcel::Election if !self.nodes[node].is_connected => {}
@@ -277,55 +287,9 @@ impl World {
         self.settle(node);
     }
 
-    fn answer(&mut self, node: usize, question: Question) -> Answer {
-        self.stream.age(self.now);
-        let (most, follower) = (self.rng.u64(..20), self.rng.usize(1..3));
-        self.stream.replicate(follower, most);
-        if !self.nodes[node].is_connected || self.chance(self.plan.failures) {
-            return Answer::Failed;
-        }
-        let replica = self.rng.usize(..3);
-        let stream = &mut self.stream;
-        match question {
-            Question::Messages { channel, from } => {
-                Answer::Messages(stream.read(replica, &channel, from, READ))
-            }
-            Question::Newest { channels } => {
-                let newest = |channel: Arc<str>| {
-                    let seq = stream.newest(replica, &channel)?;
-                    Some((channel, seq))
-                };
-                let newest = channels.into_iter().filter_map(newest).collect();
-                let is_lie = self.plan.sabotage == Some(Sabotage::StaleAnswers);
-                let up_to = if is_lie { stream.last_seq } else { stream.replicas[replica] };
-                Answer::Newest { newest, up_to }
-            }
-            _ if !self.has_quorum => Answer::Failed,
-            _ if self.plan.sabotage == Some(Sabotage::NoAudits) && self.nodes[node].epoch > 0 => {
-                Answer::Failed
-            }
-            Question::TimeAt { seq } => Answer::TimeAt(stream.time_at(seq)),
-            Question::Info => self.info(),
-            Question::NextEpoch { known } => {
-                if self.stream.epoch == known {
-                    self.stream.epoch += 1;
-                    self.lives.insert(self.stream.epoch, self.stream.branches.len() - 1);
-                }
-                self.info()
-            }
-        }
-    }
-
-    fn info(&self) -> Answer {
-        let mut info = self.stream.info();
-        if self.plan.sabotage == Some(Sabotage::OneLife) {
-            info.epoch = 1;
-        }
-        Answer::Info(info)
-    }
-
     /// Takes what a node has decided, and sends what it asks.
-    fn settle(&mut self, node: usize) {
+    pub(super) fn settle(&mut self, node: usize) {
+        self.begin_patterns(node);
         while let Some(event) = self.nodes[node].view.poll_event() {
             self.note(|| format!("node {node}: {event:?}"));
             self.witness(node, event);
@@ -336,11 +300,13 @@ impl World {
     }
 
     fn witness(&mut self, node: usize, event: Event) {
-        let Node { witnesses, epoch, .. } = &mut self.nodes[node];
+        let Node { view, witnesses, epoch, patterns, .. } = &mut self.nodes[node];
+        let branch = self.lives.get(epoch).copied().unwrap_or(0);
         match event {
             Event::Epoch(of) => {
                 *epoch = of;
                 let branch = self.lives.get(&of).copied().expect("a life of the stream");
+                patterns.iter_mut().for_each(|patterns| patterns.handle_epoch(view.floor()));
                 witnesses.values_mut().for_each(|witness| witness.handle_epoch(branch));
             }
             Event::Channel { channel, step } => {
@@ -348,7 +314,18 @@ impl World {
                 if is_gap && self.plan.sabotage == Some(Sabotage::SilentGaps) {
                     return;
                 }
-                let witness = witnesses.get_mut(&channel).expect("a channel that was joined");
+                if let Some(patterns) = patterns.as_mut().filter(|some| some.want(&channel)) {
+                    // What is rolled back and not noticed yet says nothing of what is missing.
+                    let is_present = branch + 1 == self.stream.branches.len();
+                    patterns.handle(&channel, &step, is_present.then_some(&self.stream));
+                }
+                if let Step::Begin { .. } = step
+                    && !witnesses.contains_key(&channel)
+                {
+                    self.met.count("appearances", 1);
+                    witnesses.insert(channel.clone(), Witness::new(&channel, branch));
+                }
+                let witness = witnesses.get_mut(&channel).expect("a channel that has begun");
                 let seen = witness.handle(&step, self.now, &self.stream);
                 assert!(!is_gap || !self.plan.loses_nothing(), "a gap without a reason");
                 self.met.count("deliveries", seen.deliveries);

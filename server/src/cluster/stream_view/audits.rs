@@ -126,10 +126,11 @@ impl Audits {
         self.current.as_mut().filter(|audit| audit.is_due(now))
     }
 
-    /// The audit is done; the next one is due after the interval.
-    pub(super) fn finish(&mut self) {
-        let Some(audit) = self.current.take() else { return };
+    /// The audit is done; the next one is due after the interval. Returns what the stream had.
+    pub(super) fn finish(&mut self) -> Option<u64> {
+        let audit = self.current.take()?;
         self.verified = Some(Verified { floor: audit.floor, at: audit.started });
         self.rolling = audit.started + AUDIT_INTERVAL;
+        Some(audit.floor)
     }
 }

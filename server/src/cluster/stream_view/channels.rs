@@ -28,14 +28,22 @@ struct Entry {
     is_queued: bool,
 }
 
+/// Channels by what they want to know, each in one of these at most.
+#[derive(Debug, Default)]
+struct Queues {
+    /// Messages.
+    readers: VecDeque<Arc<str>>,
+    /// Their newest position.
+    provers: VecDeque<Arc<str>>,
+    /// The same as of an earlier position of the stream.
+    seekers: VecDeque<Arc<str>>,
+}
+
 /// Chains by channel, and the order in which they ask.
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     entries: HashMap<Arc<str>, Entry>,
-    /// Those that want messages.
-    readers: VecDeque<Arc<str>>,
-    /// Those that want to know their newest position.
-    provers: VecDeque<Arc<str>>,
+    queues: Queues,
     /// Those that wait before they ask again.
     waiting: BinaryHeap<Reverse<(Duration, Arc<str>)>>,
     held_bytes: usize,
@@ -50,10 +58,19 @@ impl Channels {
         if self.entries.contains_key(&channel) {
             return true;
         }
+        self.insert(channel, |_| Chain::joining(floor))
+    }
+
+    /// Follows a channel that is not followed, as this chain. Returns whether there is room for it.
+    pub(super) fn insert(
+        &mut self,
+        channel: Arc<str>,
+        chain: impl FnOnce(&mut Vec<Step>) -> Chain,
+    ) -> bool {
         if self.entries.len() >= STREAM_CHANNELS {
             return false;
         }
-        let chain = Chain::joining(floor);
+        let chain = chain(&mut self.steps);
         let entry = Entry { chain, asked: None, tries: 0, is_queued: false };
         self.entries.insert(Arc::clone(&channel), entry);
         self.change(&channel, |_, _| {});
@@ -68,6 +85,25 @@ impl Channels {
 
     pub(super) fn chain(&self, channel: &str) -> Option<&Chain> {
         self.entries.get(channel).map(|entry| &entry.chain)
+    }
+
+    pub(super) fn has(&self, channel: &str) -> bool {
+        self.entries.contains_key(channel)
+    }
+
+    /// A channel that has not begun begins no later than behind this position.
+    pub(super) fn join_behind(&mut self, channel: &str, up_to: u64) {
+        self.change(channel, |chain, _| chain.join_behind(up_to));
+    }
+
+    /// The same for all of these.
+    pub(super) fn join_all_behind(&mut self, up_to: u64, is_meant: impl Fn(&str) -> bool) {
+        self.change_those(is_meant, |chain| chain.join_behind(up_to));
+    }
+
+    /// Those of these that have not begun begin behind their newest messages.
+    pub(super) fn join_all_anew(&mut self, floor: u64, is_meant: impl Fn(&str) -> bool) {
+        self.change_those(is_meant, |chain| chain.join_anew(floor));
     }
 
     pub(super) fn len(&self) -> usize {
@@ -110,13 +146,18 @@ impl Channels {
             self.events.push_back(Event::Channel { channel: Arc::clone(&name), step });
         }
         if !entry.is_queued && entry.asked.is_none() {
-            Channels::queue(entry, name, (&mut self.readers, &mut self.provers));
+            Channels::queue(entry, name, &mut self.queues);
         }
     }
 
     pub(super) fn change_all(&mut self, change: impl Fn(&mut Chain)) {
-        let all: Vec<_> = self.entries.keys().cloned().collect();
-        all.iter().for_each(|channel| self.change(channel, |chain, _| change(chain)));
+        self.change_those(|_| true, change);
+    }
+
+    fn change_those(&mut self, is_meant: impl Fn(&str) -> bool, change: impl Fn(&mut Chain)) {
+        let meant = self.entries.keys().filter(|channel| is_meant(channel));
+        let meant: Vec<_> = meant.cloned().collect();
+        meant.iter().for_each(|channel| self.change(channel, |chain, _| change(chain)));
     }
 
     /// All begin again, behind what a replica has that has the stream up to `floor`.
@@ -127,14 +168,11 @@ impl Channels {
         self.change_all(|chain| chain.restart(floor));
     }
 
-    fn queue(
-        entry: &mut Entry,
-        name: Arc<str>,
-        (readers, provers): (&mut VecDeque<Arc<str>>, &mut VecDeque<Arc<str>>),
-    ) {
+    fn queue(entry: &mut Entry, name: Arc<str>, queues: &mut Queues) {
         match entry.chain.want() {
-            Some(Want::Messages { .. }) => readers.push_back(name),
-            Some(Want::Newest { .. }) => provers.push_back(name),
+            Some(Want::Messages { .. }) => queues.readers.push_back(name),
+            Some(Want::Newest { .. }) => queues.provers.push_back(name),
+            Some(Want::NewestTo { .. }) => queues.seekers.push_back(name),
             None => return,
         }
         entry.is_queued = true;
@@ -150,10 +188,10 @@ impl Channels {
             let Some(Reverse((_, name))) = self.waiting.pop() else { break };
             if let Some(entry) = self.entries.get_mut(&name) {
                 entry.is_queued = false;
-                Channels::queue(entry, name, (&mut self.readers, &mut self.provers));
+                Channels::queue(entry, name, &mut self.queues);
             }
         }
-        while let Some(name) = self.readers.pop_front() {
+        while let Some(name) = self.queues.readers.pop_front() {
             let Some(entry) = self.entries.get_mut(&name) else { continue };
             entry.is_queued = false;
             if let Some(Want::Messages { from }) = entry.chain.want() {
@@ -161,31 +199,65 @@ impl Channels {
                 entry.asked = Some(id);
                 return Some(id);
             }
-            Channels::queue(entry, name, (&mut self.readers, &mut self.provers));
+            Channels::queue(entry, name, &mut self.queues);
         }
-        let mut channels = Vec::new();
-        while channels.len() < NEWEST_CHANNELS
-            && let Some(name) = self.provers.pop_front()
-        {
-            let Some(entry) = self.entries.get_mut(&name) else { continue };
-            entry.is_queued = false;
-            match entry.chain.want() {
-                Some(Want::Newest { .. }) => channels.push(name),
-                _ => Channels::queue(entry, name, (&mut self.readers, &mut self.provers)),
-            }
-        }
-        if channels.is_empty() {
+        let question = self.newest_to().or_else(|| self.newest())?;
+        let (Question::Newest { channels } | Question::NewestTo { channels, .. }) = &question
+        else {
             return None;
-        }
-        let id = to.ask(Question::Newest { channels: channels.clone() });
+        };
+        let id = to.ask(question.clone());
         let asked = |name| self.entries.get_mut(name).map(|entry| entry.asked = Some(id));
         channels.iter().filter_map(asked).count();
         Some(id)
     }
 
+    /// The question of those that want to know their newest position.
+    fn newest(&mut self) -> Option<Question> {
+        let mut channels = Vec::new();
+        while channels.len() < NEWEST_CHANNELS
+            && let Some(name) = self.queues.provers.pop_front()
+        {
+            let Some(entry) = self.entries.get_mut(&name) else { continue };
+            entry.is_queued = false;
+            match entry.chain.want() {
+                Some(Want::Newest { .. }) => channels.push(name),
+                _ => Channels::queue(entry, name, &mut self.queues),
+            }
+        }
+        (!channels.is_empty()).then_some(Question::Newest { channels })
+    }
+
+    /// The same as of an earlier position, which is the same for all of a question.
+    fn newest_to(&mut self) -> Option<Question> {
+        let (mut channels, mut of_all) = (Vec::new(), None);
+        while channels.len() < NEWEST_CHANNELS
+            && let Some(name) = self.queues.seekers.pop_front()
+        {
+            let Some(entry) = self.entries.get_mut(&name) else { continue };
+            match entry.chain.want() {
+                Some(Want::NewestTo { up_to }) if of_all.is_none_or(|of_all| of_all == up_to) => {
+                    entry.is_queued = false;
+                    of_all = Some(up_to);
+                    channels.push(name);
+                }
+                Some(Want::NewestTo { .. }) => {
+                    self.queues.seekers.push_front(name);
+                    break;
+                }
+                _ => {
+                    entry.is_queued = false;
+                    Channels::queue(entry, name, &mut self.queues);
+                }
+            }
+        }
+        of_all.map(|up_to| Question::NewestTo { channels, up_to })
+    }
+
     /// When the next question is due that waits.
     pub(super) fn next_due(&self) -> Option<Duration> {
-        if !self.readers.is_empty() || !self.provers.is_empty() {
+        let Queues { readers, provers, seekers } = &self.queues;
+        if !(readers.is_empty() && provers.is_empty() && seekers.is_empty()) {
             return Some(Duration::ZERO);
         }
         self.waiting.peek().map(|Reverse((due, _))| *due)
@@ -220,6 +292,16 @@ impl Channels {
         self.counts.stale += u64::from(!is_believed);
     }
 
+    /// A channel's question was answered with its newest position up to an earlier one.
+    pub(super) fn handle_newest_to(
+        &mut self,
+        asked: (QuestionId, Duration),
+        channel: &str,
+        newest: (Option<u64>, u64),
+    ) {
+        self.handle_answer(asked, channel, |chain, steps| chain.handle_newest_to(newest, steps));
+    }
+
     /// A channel's question was not answered.
     pub(super) fn handle_failure(&mut self, asked: (QuestionId, Duration), channel: &str) {
         self.handle_answer(asked, channel, |_, _| false);
@@ -245,7 +327,7 @@ impl Channels {
         entry.asked = None;
         if is_good {
             entry.tries = 0;
-            Channels::queue(entry, name, (&mut self.readers, &mut self.provers));
+            Channels::queue(entry, name, &mut self.queues);
         } else {
             entry.is_queued = true;
             self.waiting.push(Reverse((now + retry_after(entry.tries), name)));

@@ -13,6 +13,10 @@ pub(crate) enum Question {
     Messages { channel: Arc<str>, from: u64 },
     /// The newest positions of channels.
     Newest { channels: Vec<Arc<str>> },
+    /// The newest positions of channels of those up to this one.
+    NewestTo { channels: Vec<Arc<str>>, up_to: u64 },
+    /// Which messages of all channels the stream has from a position on, as any replica has them.
+    Stored { from: u64 },
     /// What the leader says of the stream.
     Info,
     /// When the message at a position was stored.
@@ -28,6 +32,8 @@ pub(crate) enum Answer {
     Messages(Vec<Message>),
     /// The positions, as a replica has them that has the stream up to `up_to`.
     Newest { newest: HashMap<Arc<str>, u64>, up_to: u64 },
+    /// Messages of all channels, as far as one read goes: their channels and positions, in order.
+    Stored(Vec<(Arc<str>, u64)>),
     /// What the leader has said.
     Info(StreamInfo),
     /// Nanoseconds since 1970-01-01 UTC; `None` where there is no message.

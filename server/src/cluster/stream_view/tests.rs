@@ -2,7 +2,8 @@ use bytes::Bytes;
 
 use super::*;
 use crate::limits::{
-    AUDIT_INTERVAL, AUDIT_MARGIN, QUESTION_RETRY_MAX, ROLLBACK_PATIENCE, STREAM_QUESTIONS,
+    AUDIT_INTERVAL, AUDIT_MARGIN, NEWEST_CHANNELS, QUESTION_RETRY_MAX, ROLLBACK_PATIENCE,
+    STREAM_QUESTIONS,
 };
 
 const AGE: Duration = Duration::from_secs(120);
@@ -119,7 +120,7 @@ fn after_an_outage_that_is_longer_than_messages_are_kept_a_gap_is_told() {
     asked.view.handle_out_of_touch(asked.now);
     asked.expect(Question::Info, Answer::Info(info(1, 9)));
     asked.expect(asks(&["a"]), newest(&[], 9));
-    let gap = Event::Channel { channel: "a".into(), step: Step::Gap { to: 9 } };
+    let gap = Event::Channel { channel: "a".into(), step: Step::Gap { after: 5, to: 9 } };
     assert_eq!(asked.events(), [format!("{gap:?}")]);
 }
 
@@ -232,4 +233,82 @@ fn questions_under_way_are_bounded() {
     }
     assert_eq!(std::iter::from_fn(|| asked.question()).count(), STREAM_QUESTIONS);
     assert_eq!(asked.view.next_due(), None);
+}
+
+fn watched(prefixes: &[&str]) -> Arc<Watched> {
+    Arc::new(Watched::new(prefixes.iter().map(|prefix| Box::from(*prefix))))
+}
+
+fn step(channel: &str, step: Step) -> String {
+    format!("{:?}", Event::Channel { channel: channel.into(), step })
+}
+
+#[test]
+fn a_channel_that_a_pattern_wants_is_followed_from_its_first_message_on() {
+    let mut asked = Asked::begun(5);
+    asked.view.watch(watched(&["ro"]));
+    asked.view.handle_live(at(1), "room", message(6, 2, at(1)));
+    asked.view.handle_live(at(1), "other", message(7, 0, at(1)));
+    let first = Step::Deliver { prev: 2, message: message(6, 2, at(1)) };
+    let begin = Step::Begin { head: 2 };
+    assert_eq!(asked.events(), [step("room", begin), step("room", first)]);
+    assert_eq!((asked.question(), asked.view.channels()), (None, 1));
+    // One that was let go of comes again with its next message.
+    asked.view.leave("room");
+    asked.view.handle_live(at(1), "room", message(6, 2, at(1)));
+    assert_eq!(asked.events(), [""; 0], "that was seen");
+    asked.view.handle_live(at(1), "room", message(8, 6, at(1)));
+    assert_eq!(asked.events().len(), 2);
+}
+
+#[test]
+fn what_is_missing_of_a_stream_is_read_and_channels_in_it_begin_where_they_were() {
+    let mut asked = Asked::begun(5);
+    asked.view.watch(watched(&["ro"]));
+    asked.view.handle_live(at(1), "other", message(8, 0, at(1)));
+    let stored = vec![("room".into(), 6), ("room".into(), 7), ("other".into(), 8)];
+    asked.expect(Question::Stored { from: 6 }, Answer::Stored(stored));
+    let question = Question::NewestTo { channels: vec!["room".into()], up_to: 5 };
+    asked.expect(question, newest(&[("room", 3)], 5));
+    assert_eq!(asked.events(), [step("room", Step::Begin { head: 3 })]);
+    let messages = [3, 6, 7].map(|seq| message(seq, 0, at(0))).to_vec();
+    let question = Question::Messages { channel: "room".into(), from: 3 };
+    asked.expect(question, Answer::Messages(messages));
+    let told = [(3, 6), (6, 7)]
+        .map(|(prev, seq)| step("room", Step::Deliver { prev, message: message(seq, 0, at(0)) }));
+    assert_eq!(asked.events(), told);
+    assert_eq!((asked.question(), asked.view.counts().missed), (None, 3));
+}
+
+#[test]
+fn an_audit_finds_the_only_message_of_a_channel_that_nobody_has_heard_of() {
+    let mut asked = Asked::begun(5);
+    asked.view.watch(watched(&["ro"]));
+    asked.now += AUDIT_INTERVAL;
+    asked.expect(Question::Info, Answer::Info(info(1, 6)));
+    asked.expect(Question::Stored { from: 6 }, Answer::Stored(vec![("room".into(), 6)]));
+    let question = Question::NewestTo { channels: vec!["room".into()], up_to: 5 };
+    asked.expect(question, newest(&[], 5));
+    assert_eq!(asked.events(), [step("room", Step::Begin { head: 0 })]);
+    assert!(matches!(asked.question(), Some((_, Question::Messages { from: 0, .. }))));
+}
+
+#[test]
+fn one_that_is_followed_by_name_begins_no_later_than_its_pattern() {
+    let mut asked = Asked::begun(5);
+    assert!(asked.view.join(&"room".into()) && asked.view.join(&"other".into()));
+    asked.view.watch(watched(&["ro"]));
+    asked.view.handle_live(at(1), "room", message(6, 4, at(1)));
+    asked.expect(asks(&["other"]), newest(&[], 6));
+    asked.events();
+    let question = Question::NewestTo { channels: vec!["room".into()], up_to: 5 };
+    asked.expect(question, newest(&[("room", 4)], 5));
+    let first = Step::Deliver { prev: 4, message: message(6, 4, at(1)) };
+    let begin = Step::Begin { head: 4 };
+    assert_eq!(asked.events(), [step("room", begin), step("room", first)]);
+    // Without the pattern nothing of it is looked for.
+    assert!(asked.view.join(&"rose".into()));
+    asked.view.watch(watched(&[]));
+    asked.expect(asks(&["rose"]), newest(&[], 6));
+    assert_eq!(asked.events(), [step("rose", Step::Begin { head: 0 })]);
 }

@@ -30,6 +30,8 @@ impl Channels {
             }
         }
         channel.acknowledged = Seq(0);
+        // Shards with patterns are told again.
+        channel.matched = 0;
         self.statuses.forget_event(channel);
         let begin = (cx.epoch, Seq(0));
         Exchange::begin_at(cx, &mut self.table, &mut self.retention, index, begin);

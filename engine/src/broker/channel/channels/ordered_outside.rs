@@ -16,7 +16,7 @@ use crate::broker::upstream_messages::{Older, UpstreamRequest};
 use crate::config::Followed;
 use crate::limits::INTEREST_LINGER;
 use crate::shared_frame::Frame;
-use crate::types::{ChannelIndex, ChannelName, JoinToken, Seq, Sequenced, ShardId};
+use crate::types::{ChannelIndex, ChannelName, ChannelRefusal, JoinToken, Seq, Sequenced, ShardId};
 use crate::wire::encoder::Stamp;
 
 /// What the external order is to be asked, in this order.
@@ -59,7 +59,7 @@ impl Channels {
                 continue;
             }
             let channel = &mut self.table[index];
-            let is_heard = !channel.live.is_empty() || channel.shards() > 1;
+            let is_heard = !channel.is_alone();
             let Some(upstream) = &mut channel.upstream else { continue };
             let is_heard = is_heard || upstream.is_followed();
             let Some((token, lack)) = upstream.ask(cx.time()) else { continue };
@@ -128,6 +128,41 @@ impl Channels {
         upstream.is_some_and(|upstream| upstream.is_followed()).then_some(index)
     }
 
+    /// Something comes of a channel that is not followed, behind a position: it is from now on.
+    ///
+    /// # Errors
+    /// The limit that it would pass.
+    pub(in crate::broker) fn appear_outside(
+        &mut self,
+        cx: &mut Context,
+        name: &ChannelName,
+        after: Seq,
+    ) -> Result<ChannelIndex, ChannelRefusal> {
+        let index = self.find_or_add(cx, name, None)?;
+        let channel = &self.table[index];
+        // A hole that no subscriber has seen is no gap.
+        if after > channel.log.head() && channel.is_alone() {
+            let begin = (cx.epoch, after);
+            Exchange::begin_at(cx, &mut self.table, &mut self.retention, index, begin);
+        }
+        let upstream = self.table[index].upstream.as_mut();
+        if upstream.is_some_and(|upstream| upstream.appear()) {
+            self.upstream.ask(index);
+        }
+        Ok(index)
+    }
+
+    /// Whether the external order is being asked for a channel that it may tell of already.
+    pub(in crate::broker) fn is_asked_outside(&self, name: &ChannelName) -> bool {
+        let upstream = self.table.find(name).and_then(|index| self.table[index].upstream.as_ref());
+        upstream.is_some_and(|upstream| upstream.is_asking())
+    }
+
+    /// Nobody wants what has come of a channel.
+    pub(in crate::broker) fn decline_outside(&mut self, name: &ChannelName) {
+        self.upstream.0.push_back(Question::Unfollow(name.clone()));
+    }
+
     /// Logs a message that the external order has given its place; in front of it a gap, where
     /// something is missing. Returns `false` if it was there already.
     pub(in crate::broker) fn take_sequenced(
@@ -161,10 +196,8 @@ impl Channels {
     }
 
     /// What the external order has no more, up to a position, is missing.
-    pub(in crate::broker) fn take_gap(&mut self, cx: &mut Context, name: &ChannelName, to: Seq) {
-        if let Some(index) = self.followed(name)
-            && to > self.table[index].log.head()
-        {
+    pub(in crate::broker) fn take_gap(&mut self, cx: &mut Context, index: ChannelIndex, to: Seq) {
+        if to > self.table[index].log.head() {
             self.pass_over(cx, index, to);
         }
     }
@@ -190,7 +223,7 @@ impl Channels {
         }
         // A hole that no subscriber has seen is no gap: the log begins anew behind it.
         let channel = &self.table[index];
-        if after > channel.log.head() && channel.live.is_empty() && channel.shards() == 1 {
+        if after > channel.log.head() && channel.is_alone() {
             let begin = (cx.epoch, after);
             Exchange::begin_at(cx, &mut self.table, &mut self.retention, index, begin);
         }
@@ -242,6 +275,12 @@ impl Channels {
         }
         self.note_left(index);
         Some(UpstreamAnswer { waiting, is_followed })
+    }
+
+    /// Whether this answer of the external order is the one that a channel waits for whose log goes
+    /// on with it: it has members, or other shards have.
+    pub(in crate::broker) fn goes_on_with(&self, index: ChannelIndex, token: JoinToken) -> bool {
+        self.upstream_awaiting(index, token).is_some() && !self.table[index].is_alone()
     }
 
     /// Whether the external order's answer is the one that a channel waits for.

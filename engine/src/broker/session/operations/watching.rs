@@ -67,7 +67,7 @@ impl Operations {
                 return Some(later);
             }
         };
-        if core.links.all_know(core.cx.shard, version) {
+        if core.knows_patterns(version) {
             confirm(core, key, &order);
             return Some(later);
         }
@@ -87,7 +87,7 @@ impl Operations {
         for (id, version) in std::mem::take(&mut self.watching) {
             let key = self.all[id.index()].key;
             let is_open = core.connections.is_open(key);
-            if is_open && !core.links.all_know(core.cx.shard, version) {
+            if is_open && !core.knows_patterns(version) {
                 self.watching.push((id, version));
                 continue;
             }

@@ -1,0 +1,41 @@
+//! The patterns of the engine's shards, and what waits until their channels are watched.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use uringcast_engine::{Reply, ShardId, Unavailable, WatchRequest};
+
+use super::names::Names;
+use super::partition::Partition;
+use super::watched::Watched;
+
+/// What the engine's shards want of channels that nobody has named.
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    /// What the tokens of channels begin with.
+    wanted: HashMap<ShardId, Vec<Box<str>>>,
+    waiting: Vec<Reply<Result<(), Unavailable>>>,
+}
+
+impl Watches {
+    /// A shard has other patterns from now on.
+    pub(super) fn change(
+        &mut self,
+        names: &Names,
+        request: WatchRequest,
+        partitions: &mut [Partition],
+    ) {
+        let prefixes = request.channels.iter().map(|channels| names.prefix(channels));
+        self.wanted.insert(request.shard, prefixes.collect());
+        let watched = Arc::new(Watched::new(self.wanted.values().flatten().cloned()));
+        partitions.iter_mut().for_each(|one| one.view.watch(Arc::clone(&watched)));
+        self.waiting.push(request.reply);
+    }
+
+    /// Answers those whose channels are watched.
+    pub(super) fn answer(&mut self, partitions: &[Partition]) {
+        if partitions.iter().all(|one| one.view.is_watching()) {
+            self.waiting.drain(..).for_each(|reply| reply.answer(Ok(())));
+        }
+    }
+}
