@@ -9,7 +9,7 @@ use std::thread;
 
 use crate::support::succession::Place;
 use crate::support::ws::{Client, FIN, TEXT, frame, upgrade_request};
-use crate::support::{PATIENCE, http, tls, until};
+use crate::support::{PATIENCE, Server, http, tls, until};
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
@@ -194,16 +194,22 @@ fn over_tls_clients_notice_nothing_where_records_are_ours() {
     assert_eq!(resumed.tls().handshake_kind(), Some(HandshakeKind::Resumed));
 }
 
-#[test]
-fn a_handshake_that_takes_long_stays_and_is_told_to_come_again() {
-    let place = Place::new();
-    let server = place.start("--shards=1");
+/// A connection with the beginning of a request on it, and the rest of that.
+fn begun(server: &Server) -> (TcpStream, String) {
     let request = upgrade_request(server.clients[0], "");
     let (first, rest) = request.split_at(20);
     let mut slow = TcpStream::connect(server.clients[0]).unwrap();
     slow.set_read_timeout(Some(PATIENCE)).unwrap();
     slow.write_all(first.as_bytes()).unwrap();
     assert_eq!(server.wait_metric("uringcast_accepts_total", "", 1.0), 1.0);
+    (slow, rest.to_owned())
+}
+
+#[test]
+fn a_handshake_that_takes_long_stays_and_is_told_to_come_again() {
+    let place = Place::new();
+    let server = place.start("--shards=1");
+    let (mut slow, rest) = begun(&server);
     let after = place.start(&format!("--take-over={}", place.socket().display()));
     let line = server.logged("handed over");
     assert!(line.contains("handshakes=1") && line.contains("pause_ms="), "{line}");
@@ -220,12 +226,7 @@ fn a_handshake_that_takes_long_stays_and_is_told_to_come_again() {
 fn a_handshake_under_way_has_seconds_to_end_and_delays_nobody() {
     let place = Place::new();
     let server = place.start("--shards=2");
-    let request = upgrade_request(server.clients[0], "");
-    let (first, rest) = request.split_at(20);
-    let mut slow = TcpStream::connect(server.clients[0]).unwrap();
-    slow.set_read_timeout(Some(PATIENCE)).unwrap();
-    slow.write_all(first.as_bytes()).unwrap();
-    assert_eq!(server.wait_metric("uringcast_accepts_total", "", 1.0), 1.0);
+    let (mut slow, rest) = begun(&server);
     thread::scope(|scope| {
         let after =
             scope.spawn(|| place.start(&format!("--take-over={}", place.socket().display())));
