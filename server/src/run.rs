@@ -162,14 +162,15 @@ async fn serve_on(
     let predecessor = engine.predecessor();
     let control = Control::new(engine, metrics, health, foreign, live, dashboard);
     let running = Arc::new(RwLock::new(Arc::clone(&settings)));
-    let in_force = Arc::clone(&running);
     let control = control.with_settings(Arc::clone(&running));
     let control = succession::prepare(control, &settings, &reloaders);
     let control = control.with_revocations(Arc::clone(verifiers.revocations()));
     let control = cluster_node::attach(control, cluster.as_ref(), others);
+    // An error drops it before the engine, whose shards wait for it.
+    let standing_by = standing_by;
 
     let started = (Arc::clone(&settings), files);
-    let reloader = ConfigReloader::new(source, started, running, parts, reload_status);
+    let reloader = ConfigReloader::new(source, started, Arc::clone(&running), parts, reload_status);
     let reloads = ReloadThread::new(reloader, reloaders, verifiers, Arc::clone(&control))?;
     let succession = Succession::new(&settings, predecessor, &control, ports.sockets()?);
     // The last step that may fail, where it takes over from another server; that serves meanwhile.
@@ -180,7 +181,7 @@ async fn serve_on(
 
     let why = until_stopped(&control, &reloads, &mut hangup, (&mut stops, &mut taken)).await;
     probe_task.inspect(|task| task.abort());
-    if let Some(again) = ending::end(&control, &in_force, &why, &mut stops).await {
+    if let Some(again) = ending::end(&control, &running, &why, &mut stops).await {
         return Ok(Ended::Interrupted(again.number));
     }
     let _ = stop.send(true);
