@@ -168,7 +168,6 @@ async fn serve_on(
     let control = cluster_node::attach(control, cluster.as_ref(), others);
     // An error drops it before the engine, whose shards wait for it.
     let standing_by = standing_by;
-
     let started = (Arc::clone(&settings), files);
     let reloader = ConfigReloader::new(source, started, Arc::clone(&running), parts, reload_status);
     let reloads = ReloadThread::new(reloader, reloaders, verifiers, Arc::clone(&control))?;
