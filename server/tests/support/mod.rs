@@ -22,6 +22,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{
@@ -300,11 +301,19 @@ pub fn raise_descriptors() {
     setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).expect("raised");
 }
 
-/// Ports that are free now.
+/// Ports that are free now, below those that outgoing connections are given: a program that takes
+/// one later finds it free still.
 pub fn free_ports(count: usize) -> Vec<u16> {
-    let listen = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let all: Vec<TcpListener> = (0..count).map(listen).collect();
-    all.iter().map(|listener| listener.local_addr().expect("a free port").port()).collect()
+    const ALL: std::ops::Range<u32> = 10_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Programs that run at the same time begin at different ones.
+    let begin = std::process::id() * 200;
+    let next = || {
+        let place = (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % ALL.len() as u32;
+        u16::try_from(ALL.start + place).expect("a port")
+    };
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(next).filter(is_free).take(count).collect()
 }
 
 /// Reads to the end as text.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -33,20 +32,6 @@ struct Source {
     published: u64,
 }
 
-/// Free ports that no outgoing connection is given while the server is away.
-fn ports() -> [u16; 3] {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 10_000 + u16::try_from(std::process::id() % 200).unwrap() * 100;
-    std::array::from_fn(|_| {
-        loop {
-            let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
-            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-                return port;
-            }
-        }
-    })
-}
-
 /// Words that repeat those of other messages, one in `share` of them, and further ones that repeat
 /// nothing.
 fn text(n: u64, share: usize, further: usize) -> String {
@@ -69,12 +54,12 @@ fn crc(text: &str) -> u32 {
 
 impl Source {
     fn start(flags: &str) -> Source {
-        let [port, control, metrics] = ports();
+        let ports: [u16; 3] = super::free_ports(3).try_into().unwrap();
+        let [port, control, metrics] = ports;
         let flags = format!(
             "--port={port} --control-port={control} --metrics-port={metrics} \
              --log-frames={LOG} {flags}"
         );
-        let ports = [port, control, metrics];
         let mut source = Source { server: None, ports, flags, published: 0 };
         source.server = Some(source.spawn());
         source
