@@ -46,6 +46,21 @@ struct Lane {
     left_out: VecDeque<ChannelName>,
 }
 
+/// Tells a shard of these channels, as many as its lane takes.
+fn tell(
+    shard: ShardId,
+    channels: &mut VecDeque<ChannelName>,
+    lanes: &mut impl Lanes,
+    notice: impl Fn(ChannelName) -> Notice,
+) {
+    while let Some(name) = channels.pop_front() {
+        if lanes.try_notice(shard, notice(name.clone())).is_err() {
+            channels.push_front(name);
+            break;
+        }
+    }
+}
+
 impl Links {
     pub(super) fn new(shards: usize) -> Links {
         let lanes = (0..shards).map(|_| Lane::default()).collect();
@@ -146,18 +161,8 @@ impl Links {
         let version = patterns.version();
         for (shard, lane) in self.lanes.iter_mut().enumerate() {
             let shard = ShardId(shard as u8);
-            while let Some(name) = lane.declined.pop_front() {
-                if lanes.try_notice(shard, Notice::Declined { name: name.clone() }).is_err() {
-                    lane.declined.push_front(name);
-                    break;
-                }
-            }
-            while let Some(name) = lane.left_out.pop_front() {
-                if lanes.try_notice(shard, Notice::LeftOut { name: name.clone() }).is_err() {
-                    lane.left_out.push_front(name);
-                    break;
-                }
-            }
+            tell(shard, &mut lane.declined, lanes, |name| Notice::Declined { name });
+            tell(shard, &mut lane.left_out, lanes, |name| Notice::LeftOut { name });
             let is_told = lane.patterns_known == version || lane.patterns_sent || shard == own;
             if is_told || lane.open >= credits {
                 continue;

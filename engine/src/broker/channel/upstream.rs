@@ -170,11 +170,7 @@ impl Upstream {
     /// the order must be asked to go on with it.
     pub(super) fn appear(&mut self) -> bool {
         (self.followed, self.unasked) = (true, true);
-        let must = self.question.is_none();
-        if must {
-            self.question = Some(Question::new(Lack::default()));
-        }
-        must
+        self.must_follow()
     }
 
     /// Everything behind the head of a log is needed that another process has followed so far.

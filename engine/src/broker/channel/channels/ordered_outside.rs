@@ -139,17 +139,21 @@ impl Channels {
         after: Seq,
     ) -> Result<ChannelIndex, ChannelRefusal> {
         let index = self.find_or_add(cx, name, None)?;
-        let channel = &self.table[index];
-        // A hole that no subscriber has seen is no gap.
-        if after > channel.log.head() && channel.is_alone() {
-            let begin = (cx.epoch, after);
-            Exchange::begin_at(cx, &mut self.table, &mut self.retention, index, begin);
-        }
+        self.pass_unseen(cx, index, after);
         let upstream = self.table[index].upstream.as_mut();
         if upstream.is_some_and(|upstream| upstream.appear()) {
             self.upstream.ask(index);
         }
         Ok(index)
+    }
+
+    /// A hole that no subscriber has seen is no gap: the log begins anew behind it.
+    fn pass_unseen(&mut self, cx: &mut Context, index: ChannelIndex, after: Seq) {
+        let channel = &self.table[index];
+        if after > channel.log.head() && channel.is_alone() {
+            let begin = (cx.epoch, after);
+            Exchange::begin_at(cx, &mut self.table, &mut self.retention, index, begin);
+        }
     }
 
     /// Whether the external order is being asked for a channel that it may tell of already.
@@ -221,12 +225,7 @@ impl Channels {
         if head > Seq(0) {
             self.keep(index);
         }
-        // A hole that no subscriber has seen is no gap: the log begins anew behind it.
-        let channel = &self.table[index];
-        if after > channel.log.head() && channel.is_alone() {
-            let begin = (cx.epoch, after);
-            Exchange::begin_at(cx, &mut self.table, &mut self.retention, index, begin);
-        }
+        self.pass_unseen(cx, index, after);
         let known = self.table[index].log.head();
         let count = messages.len();
         let (older, newer): (Vec<_>, Vec<_>) =
