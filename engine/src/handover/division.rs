@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::document::State;
 use super::early_division::Behind;
-use super::placement::{Need, Needs, check_connections};
+use super::placement::{Need, Needs, check_connections, of_shard};
 use super::{
     Channel, Connection, EarlyBook, HandoverError, History, Part, PlacedChannel, PlacedRole,
     Published,
@@ -35,8 +35,7 @@ impl State {
             published.extend(shard.published);
             for connection in shard.connections {
                 let (at, slot) = (connection.socket.shard, connection.socket.slot);
-                let part = parts.get_mut(at.index());
-                let part = part.ok_or(HandoverError::Malformed("a shard that is not there"))?;
+                let part = of_shard(&mut parts, at)?;
                 if early.leave((at, slot)) {
                     part.retracted.push(slot);
                 }
@@ -47,12 +46,10 @@ impl State {
                 if !early.leave((at, slot)) {
                     return Err(HandoverError::Malformed("a connection that ended twice"));
                 }
-                parts[at.index()].retracted.push(slot);
+                of_shard(&mut parts, at)?.retracted.push(slot);
             }
             for (at, slot, records) in shard.sealed {
-                let part = parts.get_mut(at.index());
-                let part = part.ok_or(HandoverError::Malformed("a shard that is not there"))?;
-                part.sealed.push((slot, records));
+                of_shard(&mut parts, at)?.sealed.push((slot, records));
             }
         }
         complete(&mut channels, histories);

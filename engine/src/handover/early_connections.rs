@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use super::placement::check_connections;
+use super::placement::{check_connections, of_shard};
 use super::{Connection, HandoverError, Subscription};
 use crate::types::{ChannelName, Seq, ShardId};
 
@@ -81,11 +81,10 @@ impl EarlyBook {
         let mut parts: Vec<Vec<Connection>> = (0..shards).map(|_| Vec::new()).collect();
         for Early { shard: from, connections } in early {
             for mut connection in connections {
-                let shard = connection.socket.shard.index();
-                let part = parts.get_mut(shard);
-                let part = part.ok_or(HandoverError::Malformed("a shard that is not there"))?;
+                let shard = connection.socket.shard;
+                let part = of_shard(&mut parts, shard)?;
                 let entry = book.enter(from, &mut connection)?;
-                book.shards[shard].push(entry);
+                book.shards[shard.index()].push(entry);
                 part.push(connection);
             }
         }

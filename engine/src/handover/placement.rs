@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::{Connection, HandoverError};
-use crate::types::{ChannelName, Seq};
+use crate::types::{ChannelName, Seq, ShardId};
 
 /// What a shard's connections need of a channel.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,11 @@ pub(super) struct Need {
 
 /// By shard.
 pub(super) type Needs = Vec<HashMap<ChannelName, Need>>;
+
+/// What a shard of the successor gets, of what all get.
+pub(super) fn of_shard<T>(all: &mut [T], shard: ShardId) -> Result<&mut T, HandoverError> {
+    all.get_mut(shard.index()).ok_or(HandoverError::Malformed("a shard that is not there"))
+}
 
 /// Each slot is taken once, and each connection is a client of a service.
 pub(super) fn check_connections(
