@@ -207,32 +207,30 @@ impl Node {
 
     fn handle_command(&mut self, command: Command) {
         let now = self.now();
-        let channel = match &command {
-            Command::Watch(_) => return self.handle_watch(command),
-            Command::Publish(request) => &request.publication.channel,
-            Command::Follow(request) => &request.channel,
-            Command::Unfollow(channel) => channel,
-            Command::Read(request) => &request.channel,
-        };
-        let tokens = self.parts.names.tokens(channel);
-        let place = subjects::partition(&tokens, self.parts.partitions.len());
-        let partition = &mut self.parts.partitions[place];
-        let job = match command {
+        match command {
             Command::Publish(request) => {
-                return partition.publish(now, (&tokens, self.parts.requests.largest()), request);
+                let (place, tokens) = self.parts.place_of(&request.publication.channel);
+                let largest = self.parts.requests.largest();
+                self.parts.partitions[place].publish(now, (&tokens, largest), request);
             }
-            Command::Unfollow(_) => return partition.unfollow(&tokens),
-            Command::Follow(request) => partition.follow((tokens, self.epoch), request),
-            Command::Read(request) => Some(partition.read(tokens, request)),
-            Command::Watch(_) => None,
-        };
-        job.into_iter().for_each(|job| self.parts.read(place, job, &self.found));
-    }
-
-    /// A shard of the engine has other patterns.
-    fn handle_watch(&mut self, command: Command) {
-        if let Command::Watch(request) = command {
-            self.watches.change(&self.parts.names, request, &mut self.parts.partitions);
+            Command::Follow(request) => {
+                let (place, tokens) = self.parts.place_of(&request.channel);
+                let job = self.parts.partitions[place].follow((tokens, self.epoch), request);
+                job.into_iter().for_each(|job| self.parts.read(place, job, &self.found));
+            }
+            Command::Unfollow(channel) => {
+                let (place, tokens) = self.parts.place_of(&channel);
+                self.parts.partitions[place].unfollow(&tokens);
+            }
+            Command::Read(request) => {
+                let (place, tokens) = self.parts.place_of(&request.channel);
+                let job = self.parts.partitions[place].read(tokens, request);
+                self.parts.read(place, job, &self.found);
+            }
+            // A shard of the engine has other patterns.
+            Command::Watch(request) => {
+                self.watches.change(&self.parts.names, request, &mut self.parts.partitions);
+            }
         }
     }
 

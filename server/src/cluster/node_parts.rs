@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_nats::HeaderMap;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
-use uringcast_engine::ExternalFeed;
+use uringcast_engine::{ChannelName, ExternalFeed};
 
 use super::cluster_config::ClusterConfig;
 use super::jetstream_requests::Requests;
@@ -19,7 +19,7 @@ use super::shared_stream::SharedStream;
 use super::status::ClusterStatus;
 use super::stream_order::StreamOrder;
 use super::stream_view::{Answer, Question, QuestionId, StreamInfo};
-use super::{reads, setup};
+use super::{reads, setup, subjects};
 
 /// What tasks have found.
 #[derive(Debug)]
@@ -57,6 +57,12 @@ fn leadership(info: &Result<StreamInfo, Leadership>) -> Leadership {
 }
 
 impl Parts {
+    /// The partition of a channel, and the channel's tokens.
+    pub(super) fn place_of(&self, channel: &ChannelName) -> (usize, Arc<str>) {
+        let tokens = self.names.tokens(channel);
+        (subjects::partition(&tokens, self.partitions.len()), tokens)
+    }
+
     /// Asks a stream something, in a task of its own.
     pub(super) fn ask(
         &self,
