@@ -18,14 +18,17 @@ pub struct Client {
     /// The connection.
     pub transport: Transport,
     held: Vec<u8>,
+    /// Bytes of the response to its upgrade, and of the welcome if it was waited for.
+    pub greeting: usize,
 }
 
 impl Client {
-    /// A plain connection that needs no upgrade.
-    pub fn connect(to: SocketAddr) -> io::Result<Client> {
-        let stream = TcpStream::connect(to)?;
+    /// A plain connection that needs no upgrade, but waits for so many bytes.
+    pub fn connect(to: SocketAddr, greeting: usize) -> io::Result<Client> {
+        let mut stream = TcpStream::connect(to)?;
         stream.set_nodelay(true)?;
-        Ok(Client { transport: Transport::over(stream, None)?, held: Vec::new() })
+        stream.read_exact(&mut vec![0; greeting])?;
+        Ok(Client { transport: Transport::over(stream, None)?, held: Vec::new(), greeting })
     }
 
     /// Upgrades over a blocking socket.
@@ -43,13 +46,15 @@ impl Client {
         let mut out = Vec::new();
         let mut upgrade = Upgrade::request(host, path, "", &mut out);
         transport.write(&mut out)?;
-        let mut buffer = [0; 4096];
+        let (mut buffer, mut received) = ([0; 4096], 0);
         loop {
             let read = whole(transport.read(&mut buffer)?)?;
+            received += read;
             let upgraded = upgrade.receive(&buffer[..read]);
             let upgraded = upgraded.map_err(|e| io::Error::other(format!("no upgrade: {e}")));
             if let Some(held) = upgraded? {
-                return Ok(Client { transport, held });
+                let greeting = received - held.len();
+                return Ok(Client { transport, held, greeting });
             }
         }
     }
@@ -57,6 +62,7 @@ impl Client {
     /// Connects, upgrades and reads the welcome. Returns the shard too, which the id names.
     pub fn open(to: SocketAddr) -> io::Result<(Client, usize)> {
         let mut client = Client::upgrade(TcpStream::connect(to)?, None, "still", "/")?;
+        client.greeting += client.frame_end()?;
         let welcome = client.message()?;
         let id = welcome["data"]["connection_id"].as_str().unwrap_or_default();
         let shard = id.get(16..18).and_then(|byte| usize::from_str_radix(byte, 16).ok());
@@ -86,6 +92,16 @@ impl Client {
         let header = Header::parse(&self.held).ok()??;
         let end = header.size + header.length as usize;
         (self.held.len() >= end).then_some((header.size, end))
+    }
+
+    /// Waits for a frame; returns how long it is, header included.
+    fn frame_end(&mut self) -> io::Result<usize> {
+        loop {
+            if let Some((_, end)) = self.frame() {
+                return Ok(end);
+            }
+            self.fill()?;
+        }
     }
 
     /// Waits for a message.
@@ -122,10 +138,9 @@ impl Client {
 
     /// Waits for the only frame on its way; returns how long it is, header included.
     pub fn frame_length(&mut self) -> io::Result<usize> {
-        while self.frame().is_none() {
-            self.fill()?;
-        }
-        Ok(std::mem::take(&mut self.held).len())
+        let length = self.frame_end()?;
+        self.held.clear();
+        Ok(length)
     }
 
     /// Subscribes and waits for the confirmation.

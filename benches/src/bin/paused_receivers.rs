@@ -7,7 +7,7 @@
 //!
 //! The server has the first core (with two shards both), the driver the second, on which it sleeps.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -104,20 +104,28 @@ impl Side {
     }
 
     /// Bare rings on a core each that share the subscribers and send a frame of `len` bytes to each
-    /// of theirs for every publish.
-    fn floor(args: &Args, name: &str, len: usize, publish: &[u8]) -> std::io::Result<Side> {
+    /// of theirs for every publish. Receivers are greeted as long as those of an engine: how often
+    /// TCP acknowledges, and with that what a send costs, follows from the first segments.
+    fn floor(
+        args: &Args,
+        name: &str,
+        (greeting, len): (usize, usize),
+        publish: &[u8],
+    ) -> std::io::Result<Side> {
         let rings = if name == "floors" { 2 } else { 1 };
         let (count, size, joined) = (args.subscribers / rings, publish.len(), args.flight);
         let (mut publishers, mut receivers, mut last) = (Vec::new(), Vec::new(), Vec::new());
         for core in 0..rings {
             let listener = TcpListener::bind("127.0.0.1:0")?;
             let to = listener.local_addr()?;
-            std::thread::spawn(move || serve(&listener, core, count, size, len, joined));
-            publishers.push(Client::connect(to)?);
+            std::thread::spawn(move || {
+                serve(&listener, core, count, (size, greeting, len), joined)
+            });
+            publishers.push(Client::connect(to, 0)?);
             for _ in 1..count {
-                receivers.push(Client::connect(to)?);
+                receivers.push(Client::connect(to, greeting)?);
             }
-            last.push(Client::connect(to)?);
+            last.push(Client::connect(to, greeting)?);
         }
         let (name, publish) = (name.to_owned(), publish.to_vec());
         Ok(Side { name, publishers, receivers, last, publish, engine: None, enters: 0, turns: 0 })
@@ -161,16 +169,16 @@ fn serve(
     listener: &TcpListener,
     core: usize,
     count: usize,
-    size: usize,
-    len: usize,
+    (size, greeting, len): (usize, usize, usize),
     joined: usize,
 ) -> std::io::Result<()> {
     pin(core);
     let (mut publisher, _) = listener.accept()?;
     let mut ring = BareRing::new(count as u32)?;
     for slot in 0..count as u32 {
-        let (stream, _) = listener.accept()?;
+        let (mut stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
+        stream.write_all(&vec![b'x'; greeting])?;
         ring.place(slot, &stream)?;
     }
     let mut frame = Vec::new();
@@ -208,11 +216,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if !floors.is_empty() {
         let first = sides.first_mut().ok_or("a floor needs a side to take its bytes from")?;
         first.publishers[0].write_all(&first.publish)?;
-        let len = first.last[0].frame_length()?;
+        let (greeting, len) = (first.last[0].greeting, first.last[0].frame_length()?);
         first.last[1..].iter_mut().try_for_each(|client| client.frames().map(drop))?;
         let publish = first.publish.clone();
         for name in floors {
-            sides.push(Side::floor(&args, name, len, &publish)?);
+            sides.push(Side::floor(&args, name, (greeting, len), &publish)?);
         }
     }
     sides.sort_by_key(|side| args.sides.iter().position(|name| *name == side.name));
