@@ -1,6 +1,8 @@
 //! Two engines that share an order of channels: a client finds the same messages at both.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "external_order/older_messages.rs"]
+mod older_messages;
 #[path = "external_order/patterns.rs"]
 mod patterns;
 
@@ -14,7 +16,7 @@ use tungstenite::{Message, WebSocket};
 use uringcast_engine::{
     ChannelName, Config, Engine, Epoch, EventName, ExternalFeed, ExternalOrder, FeedItem,
     FollowRequest, Followed, HistoryRange, JsonObject, Publication, PublishError, PublishRequest,
-    ReadPage, ReadRequest, Seq, Sequenced, Service, ServiceId, ShardId, WatchRequest,
+    ReadPage, ReadRequest, Seq, Sequenced, Service, ServiceId, ShardId, Unavailable, WatchRequest,
 };
 
 const SERVICE: ServiceId = ServiceId(0);
@@ -32,6 +34,8 @@ struct Stream {
     ids: HashMap<Box<str>, Seq>,
     /// Publications are stored, and nobody is told.
     is_silent: bool,
+    /// Nothing can be said of channels.
+    is_unreadable: bool,
 }
 
 /// One engine's end of it.
@@ -90,6 +94,9 @@ impl ExternalOrder for Node {
 
     fn follow(&self, request: FollowRequest) {
         let mut stream = self.stream();
+        if stream.is_unreadable {
+            return request.reply.answer(Err(Unavailable));
+        }
         stream.followed[self.place].insert(request.channel.as_str().to_owned());
         let all = stream.messages(&request.channel);
         let head = all.last().map_or(Seq(0), |last| last.seq);

@@ -52,7 +52,7 @@ pub use channels::{ChannelEntry, ChannelState};
 pub(crate) use log::Log;
 pub(crate) use retention::Overrun;
 pub(crate) use since::{Since, Span};
-pub(crate) use subscription_start::Start;
+pub(crate) use subscription_start::{Served, Start};
 pub(crate) use unpublished::Maker;
 
 use crate::config::ChannelClass;

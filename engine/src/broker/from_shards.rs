@@ -1,5 +1,6 @@
 //! What other shards send: requests for channels homed here, notices about those homed there.
 
+use super::channel::Served;
 use super::core::Core;
 use super::lifecycle::Parts;
 use super::shard_messages::{JoinRequest, Notice, Request};
@@ -84,13 +85,14 @@ impl Parts {
                 if channels.is_out_of_epoch(cx, channel, (token, joined.epoch)) {
                     return links.join(channels, channel);
                 }
+                let served = if joined.is_whole { Served::Whole } else { Served::FromNowOn };
                 let waiting = channels.handle_joined(cx, channel, token, joined);
-                self.sessions.resume(&mut self.core, channel, waiting, Ok(()));
+                self.sessions.resume(&mut self.core, channel, waiting, served);
             }
             Notice::JoinRefused { channel, token, why } => {
                 links.answered(from);
                 let waiting = channels.handle_join_refused(channel, token);
-                self.sessions.resume(&mut self.core, channel, waiting, Err(why));
+                self.sessions.resume(&mut self.core, channel, waiting, Served::Refused(why));
             }
             Notice::Appeared { name } => self.core.handle_appeared(from, name),
             Notice::LeftOut { name } => self.core.leave_own_out(&name),

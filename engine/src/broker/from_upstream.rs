@@ -1,6 +1,6 @@
 //! What the external order tells a shard, where channels get their messages' positions from one.
 
-use super::channel::{Start, UpstreamAnswer};
+use super::channel::{Served, Start, UpstreamAnswer};
 use super::core::Core;
 use super::lifecycle::Parts;
 use super::session::tell_epoch;
@@ -176,11 +176,11 @@ impl Parts {
     }
 
     fn go_on_following(&mut self, index: ChannelIndex, answer: UpstreamAnswer) {
-        let UpstreamAnswer { waiting, is_followed } = answer;
+        let UpstreamAnswer { waiting, is_followed, is_whole } = answer;
         let Core { cx, channels, links, .. } = &mut self.core;
         for join in waiting.joins {
             let (to, answer) = match is_followed {
-                true => channels.join_after_waiting(cx, index, join),
+                true => channels.join_after_waiting(cx, index, (join, is_whole)),
                 false => {
                     // Whoever was told of the channel is told again.
                     let name = channels.name(index).clone();
@@ -190,7 +190,11 @@ impl Parts {
             };
             links.answer(to, answer);
         }
-        let joined = is_followed.then_some(()).ok_or(ChannelRefusal::Unavailable);
-        self.sessions.resume(&mut self.core, index, waiting.operations, joined);
+        let served = match (is_followed, is_whole) {
+            (false, _) => Served::Refused(ChannelRefusal::Unavailable),
+            (true, false) => Served::FromNowOn,
+            (true, true) => Served::Whole,
+        };
+        self.sessions.resume(&mut self.core, index, waiting.operations, served);
     }
 }

@@ -41,13 +41,14 @@ pub(super) use answers::{new_epoch as tell_epoch, presence as tell_presence};
 pub(super) use backlog::Waiting;
 pub(super) use envelope::too_fast;
 
+use super::channel::Served;
 use super::connection::CloseReason;
 use super::core::Core;
 use crate::config::{Config, Protocol};
 use crate::limits::{MAX_CHANNELS_PER_REQUEST, MAX_WAITING_OPERATIONS};
 use crate::types::{
-    ChannelIndex, ChannelName, ChannelRefusal, ConnectionKey, ErrorCode, Identity, MessageType,
-    OperationId, Seq, ServiceId, TokenFault, Verdict,
+    ChannelIndex, ChannelName, ConnectionKey, ErrorCode, Identity, MessageType, OperationId, Seq,
+    ServiceId, TokenFault, Verdict,
 };
 use crate::wire::{Message, OwnedMessage, Secret};
 use answers::refuse;
@@ -276,10 +277,10 @@ impl Sessions {
         core: &mut Core,
         channel: ChannelIndex,
         waiting: Vec<OperationId>,
-        joined: Result<(), ChannelRefusal>,
+        served: Served,
     ) {
         let over = |key| self.backlogs.make_ready(key);
-        self.operations.resume(core, &self.auth, channel, (waiting, joined), over);
+        self.operations.resume(core, &self.auth, channel, (waiting, served), over);
     }
 
     /// The home of channels that a connection leaves has answered.

@@ -299,6 +299,9 @@ pub struct Joined {
     /// The position behind which the receiver's subscribers by pattern begin, if the channel has
     /// appeared to them.
     pub reach: Option<Seq>,
+    /// Whether the log has what the join asked for, as far as there is any: an external order may
+    /// not have answered.
+    pub is_whole: bool,
 }
 
 /// What a channel's home keeps of keys beyond its log.

@@ -82,7 +82,9 @@ impl Exchange {
         let (epoch, oldest, backlog) = (log.epoch(), log.first(), backlog.unwrap_or_default());
         let floor = channel.upstream.as_ref().map_or(oldest, |up| up.floor().min(oldest));
         let published = channel.maker.is_none();
-        let joined = Joined { epoch, seq, oldest, floor, backlog, kept, published, reach };
+        let is_whole = true;
+        let joined =
+            Joined { epoch, seq, oldest, floor, backlog, kept, published, reach, is_whole };
         Notice::Joined { channel: key, token, joined }
     }
 

@@ -1,7 +1,7 @@
 //! Where a subscription is to begin in its channel's log.
 
 use super::log::Log;
-use crate::types::{Epoch, Seq};
+use crate::types::{ChannelRefusal, Epoch, Seq};
 use crate::wire::reply::{NotRecovered, Recovery};
 
 /// Where a subscription begins.
@@ -15,6 +15,31 @@ pub(crate) enum Start {
     Last(u64),
     /// With the newest message of each key, as far as there is one.
     Latest,
+}
+
+/// What has come of the request to serve a channel, for subscribers that wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// Its log has what was wanted, as far as that is still there.
+    Whole,
+    /// Everything comes from now on. An external order has not answered which older messages it
+    /// has.
+    FromNowOn,
+    /// It is not served.
+    Refused(ChannelRefusal),
+}
+
+impl Served {
+    /// Why a subscriber cannot begin there, if it cannot.
+    pub(super) fn refusal(self, start: Start, log: &Log, oldest: Seq) -> Option<ChannelRefusal> {
+        let has_all = match (self, start.recovery(log, oldest)) {
+            (Served::Refused(why), _) => return Some(why),
+            (Served::Whole, _) => true,
+            (Served::FromNowOn, Some((recovery, _))) => recovery == Recovery::Whole,
+            (Served::FromNowOn, None) => start == Start::Live,
+        };
+        (!has_all).then_some(ChannelRefusal::Unavailable)
+    }
 }
 
 impl Start {

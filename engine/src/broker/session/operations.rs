@@ -17,10 +17,11 @@ use super::arrival;
 use super::auth::Authentication;
 use super::departure::{self, Departure};
 use super::order::{Action, Order};
+use crate::broker::channel::Served;
 use crate::broker::connection::CloseReason;
 use crate::broker::core::Core;
 use crate::limits::{LEAVE_PATIENCE, MAX_WAITING_OPERATIONS};
-use crate::types::{ChannelIndex, ChannelRefusal, ConnectionKey, OperationId, Seq, Time};
+use crate::types::{ChannelIndex, ConnectionKey, OperationId, Seq, Time};
 
 /// No operation: 4 bytes for each connection, where an `Option` has 8.
 const NO_OPERATION: OperationId = OperationId(u32::MAX);
@@ -300,14 +301,16 @@ impl Operations {
         core: &mut Core,
         auth: &Authentication,
         index: ChannelIndex,
-        (waiting, joined): (Vec<OperationId>, Result<(), ChannelRefusal>),
+        (waiting, served): (Vec<OperationId>, Served),
         mut over: impl FnMut(ConnectionKey),
     ) {
         for id in waiting {
             let operation = &mut self.all[id.index()];
             operation.waiting -= 1;
-            if let Err(why) = joined
-                && let Some(place) = operation.channels.iter().position(|&c| c == index)
+            let place = operation.channels.iter().position(|&c| c == index);
+            let start = |place: usize| operation.order.start(&operation.order.names[place]);
+            if let Some(place) = place
+                && let Some(why) = core.channels.refusal(index, (served, start(place)))
             {
                 operation.channels.swap_remove(place);
                 let name = operation.order.names.swap_remove(place);

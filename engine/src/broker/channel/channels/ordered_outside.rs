@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Call, Channel, Channels, Exchange};
-use crate::broker::channel::Start;
 use crate::broker::channel::replica::Readiness;
 use crate::broker::channel::upstream::{Need, Waiting};
+use crate::broker::channel::{Served, Start};
 use crate::broker::context::Context;
 use crate::broker::shard_messages::{JoinRequest, Notice};
 #[cfg(test)]
@@ -42,6 +42,8 @@ pub(crate) struct UpstreamAnswer {
     pub(in crate::broker) waiting: Waiting,
     /// Whether everything comes that is published.
     pub(in crate::broker) is_followed: bool,
+    /// Whether older messages are here that were wanted, as far as there are any.
+    pub(in crate::broker) is_whole: bool,
 }
 
 impl Channels {
@@ -111,14 +113,28 @@ impl Channels {
         true
     }
 
-    /// A shard that has waited joins now. Returns the answer.
+    /// A shard that has waited joins now, and has what it wanted if that `is_whole`. Returns the
+    /// answer.
     pub(in crate::broker) fn join_after_waiting(
         &mut self,
         cx: &mut Context,
         index: ChannelIndex,
-        join: JoinRequest,
+        (join, is_whole): (JoinRequest, bool),
     ) -> (ShardId, Notice) {
-        (join.from, Exchange::add_shard(cx, &mut self.table[index], join))
+        let mut answer = Exchange::add_shard(cx, &mut self.table[index], join);
+        if let Notice::Joined { joined, .. } = &mut answer {
+            joined.is_whole = is_whole;
+        }
+        (join.from, answer)
+    }
+
+    /// Why a subscriber that has waited for a channel cannot begin there, if it cannot.
+    pub(in crate::broker) fn refusal(
+        &self,
+        index: ChannelIndex,
+        (served, start): (Served, Start),
+    ) -> Option<ChannelRefusal> {
+        served.refusal(start, &self.table[index].log, self.oldest(index))
     }
 
     /// The channel that a message is for, if its home waits for what is published there.
@@ -252,7 +268,7 @@ impl Channels {
         self.retention.skip_unheard(cx, channel);
         let waiting = channel.upstream.as_mut()?.answered(after, count);
         self.note_left(index);
-        Some(UpstreamAnswer { waiting, is_followed: true })
+        Some(UpstreamAnswer { waiting, is_followed: true, is_whole: true })
     }
 
     /// The external order does not answer, or cannot: nobody waits any longer.
@@ -273,7 +289,7 @@ impl Channels {
             self.upstream.0.push_back(Question::Unfollow(channel.name.clone()));
         }
         self.note_left(index);
-        Some(UpstreamAnswer { waiting, is_followed })
+        Some(UpstreamAnswer { waiting, is_followed, is_whole: false })
     }
 
     /// Whether this answer of the external order is the one that a channel waits for whose log goes
