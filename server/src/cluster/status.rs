@@ -79,6 +79,7 @@ impl ClusterStatus {
             ("audit", sum(|stream| stream.counts.audits)),
             ("find", sum(|stream| stream.counts.finds)),
             ("unseen", sum(|stream| stream.counts.missed)),
+            ("refused_channel", sum(|stream| stream.counts.refused)),
             ("stale_answer", sum(|stream| stream.counts.stale)),
             ("new_life", sum(|stream| stream.counts.restarts)),
             ("delivery", sum(|stream| stream.delivered)),

@@ -20,7 +20,7 @@ pub(crate) use stream_questions::{Answer, Question, QuestionId, StreamInfo};
 
 use crate::cluster::chain::{Chain, Message, Step};
 use crate::cluster::watched::Watched;
-use crate::limits::AUDIT_MARGIN;
+use crate::limits::{AUDIT_MARGIN, STREAM_CHANNELS};
 
 /// What has happened to the stream's channels, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub(crate) struct Counts {
     pub(crate) restarts: u64,
     /// Messages that were read because nothing of them had come, for patterns.
     pub(crate) missed: u64,
+    /// Times that a channel was not followed for want of room.
+    pub(crate) refused: u64,
 }
 
 /// The stream's channels that this node follows, each by its chain, and the audits that find what
@@ -94,7 +96,7 @@ impl StreamView {
             life: None,
             floor: 0,
             was_out_of_touch: false,
-            channels: Channels::default(),
+            channels: Channels::new(STREAM_CHANNELS),
             questions: Questions::default(),
             audits: Audits::default(),
             watched: Arc::default(),

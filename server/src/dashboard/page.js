@@ -108,7 +108,8 @@ function showCluster(cluster) {
   if (!cluster) return;
   table("streams", cluster.streams.map(stream));
   const { events } = cluster;
-  const names = ["hole", "fill", "find", "gap", "stale_answer", "reconnect", "unknown_outcome"];
+  const names = ["hole", "fill", "find", "gap", "refused_channel", "stale_answer", "reconnect",
+    "unknown_outcome"];
   $("cluster-state").textContent = [
     cluster.connected ? "connected to NATS" : "no connection to NATS",
     cluster.degraded ? `takes no publications: ${cluster.degraded}` : "takes publications",

@@ -10,7 +10,7 @@ use super::{Counts, Event};
 use crate::cluster::chain::{Chain, Message, Step, Want};
 use crate::limits::{
     AUDIT_TRIES, NEWEST_CHANNELS, QUESTION_RETRY, QUESTION_RETRY_MAX, READ_MESSAGES,
-    STREAM_CHANNELS, STREAM_HELD_BYTES,
+    STREAM_HELD_BYTES,
 };
 
 /// How long to wait before a question is asked for the `tries`-th time.
@@ -40,8 +40,10 @@ struct Queues {
 }
 
 /// Chains by channel, and the order in which they ask.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Channels {
+    /// Most channels.
+    pub(super) room: usize,
     entries: HashMap<Arc<str>, Entry>,
     queues: Queues,
     /// Those that wait before they ask again.
@@ -53,6 +55,20 @@ pub(super) struct Channels {
 }
 
 impl Channels {
+    /// None yet, and room for so many.
+    pub(super) fn new(room: usize) -> Channels {
+        Channels {
+            room,
+            entries: HashMap::new(),
+            queues: Queues::default(),
+            waiting: BinaryHeap::new(),
+            held_bytes: 0,
+            steps: Vec::new(),
+            events: VecDeque::new(),
+            counts: Counts::default(),
+        }
+    }
+
     /// Follows a channel from its newest message on. Returns whether there is room for it.
     pub(super) fn join(&mut self, channel: Arc<str>, floor: u64) -> bool {
         if self.entries.contains_key(&channel) {
@@ -67,7 +83,8 @@ impl Channels {
         channel: Arc<str>,
         chain: impl FnOnce(&mut Vec<Step>) -> Chain,
     ) -> bool {
-        if self.entries.len() >= STREAM_CHANNELS {
+        if self.entries.len() >= self.room {
+            self.counts.refused += 1;
             return false;
         }
         let chain = chain(&mut self.steps);

@@ -294,6 +294,32 @@ fn an_audit_finds_the_only_message_of_a_channel_that_nobody_has_heard_of() {
 }
 
 #[test]
+fn channels_beyond_the_room_for_them_are_counted() {
+    let mut asked = Asked::begun(5);
+    asked.view.channels.room = 1;
+    asked.join("a", 5, 5);
+    assert!(asked.view.join(&"a".into()), "one that is followed needs no room");
+    assert_eq!(asked.view.counts().refused, 0);
+    assert!(!asked.view.join(&"b".into()));
+    assert_eq!(asked.view.counts().refused, 1);
+    // By a pattern: as it comes, and as it is read.
+    asked.view.watch(watched(&["ro"]));
+    asked.view.handle_live(at(1), "room:1", message(6, 0, at(1)));
+    assert_eq!(asked.view.counts().refused, 2);
+    asked.view.handle_live(at(1), "other", message(8, 0, at(1)));
+    let stored = vec![("room:2".into(), 7), ("other".into(), 8)];
+    asked.expect(Question::Stored { from: 7 }, Answer::Stored(stored));
+    assert_eq!(asked.view.counts().refused, 3);
+    assert_eq!((asked.events(), asked.question()), (Vec::new(), None));
+    // The channel that has room goes on, and what it leaves is there for another one.
+    asked.view.handle_live(at(1), "a", message(9, 5, at(1)));
+    assert_eq!(asked.events().len(), 1);
+    asked.view.leave("a");
+    asked.view.handle_live(at(1), "room:1", message(10, 6, at(1)));
+    assert_eq!((asked.view.counts().refused, asked.events().len()), (3, 2));
+}
+
+#[test]
 fn one_that_is_followed_by_name_begins_no_later_than_its_pattern() {
     let mut asked = Asked::begun(5);
     assert!(asked.view.join(&"room".into()) && asked.view.join(&"other".into()));
