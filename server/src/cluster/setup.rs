@@ -66,9 +66,10 @@ impl From<RequestError> for SetupError {
             _ => (0, String::new()),
         };
         let is_silent = !matches!(error, RequestError::Refused(..));
-        // A server that has just started says of every account that it has no JetStream.
-        let may_pass =
-            matches!(number, 0 | NOT_ENABLED | NOT_ENABLED_FOR_ACCOUNT | TEMPORARILY_UNAVAILABLE);
+        // A server that has just started says of every account that it has no JetStream, and a
+        // leader that was just elected, that it knows too few servers for the replicas.
+        let may_pass = matches!(number, 0 | NO_SUITABLE_PEERS | TEMPORARILY_UNAVAILABLE)
+            || matches!(number, NOT_ENABLED | NOT_ENABLED_FOR_ACCOUNT);
         let error = match number {
             NOT_ENABLED | NOT_ENABLED_FOR_ACCOUNT => SetupError::new(
                 "cluster",
@@ -292,19 +293,15 @@ async fn keep_sentinel(requests: &Requests, subjects: &Subjects) -> Result<(), R
     stored.await.map(drop)
 }
 
-/// The epoch of a life. Not of the time of a stream's making: its servers may have times of their
-/// own for that, of which the leader's is told.
-fn epoch_of(life: &str) -> u64 {
-    fnv1a(life.bytes())
-}
-
 /// What the leader's answer says of a stream.
 pub(super) fn info_of(answer: &Value) -> StreamInfo {
     let life = answer["config"]["metadata"][LIFE].as_str().unwrap_or_default();
     let created = answer["created"].as_str().unwrap_or_default();
     let state = &answer["state"];
     StreamInfo {
-        epoch: epoch_of(life),
+        // Not of the time of the stream's making: its servers may have times of their own for that,
+        // of which the leader's is told.
+        epoch: fnv1a(life.bytes()),
         created: nanoseconds(created).unwrap_or(0),
         first_seq: state["first_seq"].as_u64().unwrap_or(0),
         last_seq: state["last_seq"].as_u64().unwrap_or(0),

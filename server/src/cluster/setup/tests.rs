@@ -54,6 +54,18 @@ fn each_difference_is_refused_by_the_setting_that_it_is_about() {
 }
 
 #[test]
+fn what_servers_say_until_they_know_each_other_may_pass() {
+    for number in [NO_SUITABLE_PEERS, NOT_ENABLED, TEMPORARILY_UNAVAILABLE] {
+        assert!(
+            SetupError::from(RequestError::Refused(number, String::new())).may_pass,
+            "{number}"
+        );
+    }
+    let refused = RequestError::Refused(STREAM_NAME_IN_USE, String::new());
+    assert!(!SetupError::from(refused).may_pass);
+}
+
+#[test]
 fn servers_that_are_too_old_are_refused() {
     for version in ["2.9.10", "2.10.29", "1.4.1", ""] {
         assert!(check_version(version).is_err(), "{version}");
