@@ -94,8 +94,17 @@ impl Chain {
 
     /// A chain that begins behind this position, which the channel had last.
     pub(crate) fn begun(head: u64, steps: &mut Vec<Step>) -> Chain {
+        let mut chain = Chain::joining(0);
+        chain.begin(head, steps);
+        chain
+    }
+
+    /// It begins behind this position, with what it holds that follows.
+    fn begin(&mut self, head: u64, steps: &mut Vec<Step>) {
+        (self.state, self.last, self.known) = (State::Level, head, self.known.max(head));
         steps.push(Step::Begin { head });
-        Chain { state: State::Level, last: head, known: head, ..Chain::joining(0) }
+        self.drain(steps);
+        self.settle();
     }
 
     /// One that has not begun is to begin no later than behind this position.
@@ -226,9 +235,8 @@ impl Chain {
         let newest = newest.unwrap_or(0);
         match self.state {
             State::Joining { floor } if up_to >= floor => {
-                self.last = newest;
-                self.state = State::Level;
-                steps.push(Step::Begin { head: newest });
+                self.begin(newest, steps);
+                return true;
             }
             State::Proving if newest > self.last => {
                 self.known = self.known.max(newest);
@@ -259,12 +267,7 @@ impl Chain {
         if self.state != (State::JoiningBehind { up_to }) {
             return false;
         }
-        self.last = newest.unwrap_or(0);
-        self.known = self.known.max(self.last);
-        self.state = State::Level;
-        steps.push(Step::Begin { head: self.last });
-        self.drain(steps);
-        self.settle();
+        self.begin(newest.unwrap_or(0), steps);
         true
     }
 

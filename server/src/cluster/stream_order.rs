@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc::UnboundedSender;
 use uringcast_engine::{
     ChannelName, Epoch, ExternalOrder, FollowRequest, PublishError, PublishRequest, ReadRequest,
-    Unavailable, WatchRequest,
+    WatchRequest,
 };
 
 /// What the engine asks of the cluster.
@@ -36,6 +36,12 @@ impl StreamOrder {
         StreamOrder { epoch: AtomicU64::new(epoch.0), commands }
     }
 
+    /// Fails once the cluster's thread has ended, which follows nothing; a reply that is dropped
+    /// says that there is no answer.
+    fn ask(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
     /// All streams together are in another life.
     pub(super) fn set_epoch(&self, epoch: Epoch) {
         self.epoch.store(epoch.0, Ordering::Relaxed);
@@ -56,31 +62,18 @@ impl ExternalOrder for StreamOrder {
     }
 
     fn follow(&self, request: FollowRequest) {
-        if let Err(refused) = self.commands.send(Command::Follow(request))
-            && let Command::Follow(request) = refused.0
-        {
-            request.reply.answer(Err(Unavailable));
-        }
+        self.ask(Command::Follow(request));
     }
 
     fn unfollow(&self, channel: ChannelName) {
-        // Fails once the cluster's thread has ended, which follows nothing.
-        let _ = self.commands.send(Command::Unfollow(channel));
+        self.ask(Command::Unfollow(channel));
     }
 
     fn read(&self, request: ReadRequest) {
-        if let Err(refused) = self.commands.send(Command::Read(request))
-            && let Command::Read(request) = refused.0
-        {
-            request.reply.answer(Err(Unavailable));
-        }
+        self.ask(Command::Read(request));
     }
 
     fn watch(&self, request: WatchRequest) {
-        if let Err(refused) = self.commands.send(Command::Watch(request))
-            && let Command::Watch(request) = refused.0
-        {
-            request.reply.answer(Err(Unavailable));
-        }
+        self.ask(Command::Watch(request));
     }
 }
