@@ -1,6 +1,7 @@
 //! The live page in headless Chromium: moving under load, tried out, read by axe-core.
 
 use crate::support::Server;
+use crate::support::nats::Nats;
 use crate::support::tools::{run_client, run_client_with};
 
 const SCRIPT: &str = "chromium_live.mjs";
@@ -41,6 +42,13 @@ fn the_page_shows_session_buddy_s_updates() {
     let test = "the_page_shows_session_buddy_s_updates";
     let server = Server::start("--preset=session-buddy");
     run_client_with(test, SCRIPT, &server, &[("LIVE_FEED", "1")]);
+}
+
+#[test]
+fn the_page_shows_the_streams_of_a_cluster() {
+    let test = "the_page_shows_the_streams_of_a_cluster";
+    let Some(nats) = Nats::start(test) else { return };
+    run_client_with(test, SCRIPT, &Server::start(&nats.flag()), &[("LIVE_CLUSTER", "1")]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 // The live page in headless Chromium. LIVE_MODE says how it must get its numbers: `live`, `poll`,
-// or not at all, `off`; LIVE_FEED that the service is session-buddy's; LIVE_KEY is the API key, if
-// there is one; with SCREENSHOTS, a directory, it only takes the pictures of docs/, after a while
-// of load.
+// or not at all, `off`; LIVE_FEED that the service is session-buddy's; LIVE_CLUSTER that the server
+// is a node of a cluster; LIVE_KEY is the API key, if there is one; with SCREENSHOTS, a directory,
+// it only takes the pictures of docs/, after a while of load, or that of a node.
 import assert from "node:assert/strict";
 import { launch, violations } from "./browser.mjs";
 import { control, publish } from "./harness.mjs";
@@ -149,8 +149,30 @@ async function findAndSendAway(page) {
   await search(page, "id", id, "#told:has-text('Nobody was found.')");
 }
 
+/** The streams of a node, while one of its channels has a subscriber and messages. */
+async function showsStreams(page) {
+  const [name, position, channels] = [1, 2, 3].map((n) => `#streams td:nth-child(${n})`);
+  await page.waitForSelector(`${name}:has-text('uringcast_0')`);
+  const before = Number(await page.textContent(position));
+  await page.fill("#channel", "trial:1");
+  await page.click("#subscribe");
+  await page.waitForSelector("#log li:has-text('Subscribed to trial:1')");
+  await page.waitForSelector(`${channels}:has-text('1')`);
+  publish("trial:1", "other.message", { text: "from elsewhere" });
+  await page.waitForSelector("#log li:has-text('other.message from elsewhere')");
+  await page.waitForFunction(
+    ([selector, before]) => Number(document.querySelector(selector).textContent) > before,
+    [position, before],
+  );
+  const state = await page.textContent("#cluster-state");
+  assert.match(state, /^connected to NATS · takes publications · 0 holes · /);
+  assert.deepEqual(await violations(page), []);
+  if (pictures) await page.screenshot({ path: `${pictures}/live-cluster.png`, fullPage: true });
+}
+
 async function check() {
   const page = await open();
+  if (process.env.LIVE_CLUSTER) return showsStreams(page);
   if (process.env.LIVE_FEED) return listenIn(page);
   if (mode === "off") return tryIt(page);
   if (mode === "live" && !key) {
@@ -195,7 +217,7 @@ async function takePictures() {
 }
 
 try {
-  await (pictures ? takePictures() : check());
+  await (pictures && !process.env.LIVE_CLUSTER ? takePictures() : check());
 } finally {
   await browser.close();
 }
