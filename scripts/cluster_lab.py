@@ -84,6 +84,12 @@ class Machine:
         self.process.kill()
         self.process.wait()
 
+    async def ended(self):
+        """Waits until what was told to end has done so."""
+        async def is_over():
+            return self.process.poll() is not None
+        await until(f"the end of {self.name}", is_over)
+
     def freeze(self, is_frozen):
         self.process.send_signal(signal.SIGSTOP if is_frozen else signal.SIGCONT)
 
@@ -130,6 +136,8 @@ class Lab:
         self.all_nodes = [f"u{place}" for place in range(nodes)]
         self.machines = {name: Machine(name) for name in [*SERVERS, *self.all_nodes]}
         self.nodes, self.is_cluster = [], True
+        # What nodes had counted that have ended since.
+        self.former = {}
         # pip leaves the program without leave to run.
         self.nats = shutil.copy(nats_server(), self.home / "nats-server")
         os.chmod(self.nats, 0o755)
@@ -170,6 +178,21 @@ class Lab:
             self[name].start(command, self.home / f"{name}.log")
         for name in self.nodes:
             await self.serving(name)
+
+    async def upgrade_server(self, name):
+        """As docs/CLUSTER.md says: in lame duck mode it passes leaderships on and sends its clients
+        away, before it ends."""
+        run(self.nats, "--signal", f"ldm={self[name].process.pid}")
+        await self[name].ended()
+        self[name].start_again()
+        await self.level()
+
+    async def upgrade_node(self, name):
+        """It drains, and is started again."""
+        self[name].process.terminate()
+        await self[name].ended()
+        self[name].start_again()
+        await self.serving(name)
 
     def end_nodes(self):
         for name in self.nodes:
