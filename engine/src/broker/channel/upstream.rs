@@ -157,9 +157,14 @@ impl Upstream {
         Readiness::MustJoin
     }
 
+    /// Whether the order has not said yet that everything comes from now on.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        !self.followed || self.unasked
+    }
+
     /// Everything that is published is needed. Returns whether the order must be asked for it.
     pub(super) fn must_follow(&mut self) -> bool {
-        let must = (!self.followed || self.unasked) && self.question.is_none();
+        let must = self.is_unconfirmed() && self.question.is_none();
         if must {
             self.question = Some(Question::new(Lack::default()));
         }

@@ -23,7 +23,7 @@ use crate::wire::encoder::{Encoder, Stamp};
 const PAST: &[u64] = &[2550];
 
 /// The same with patterns.
-const PAST_WITH_PATTERNS: &[u64] = &[330];
+const PAST_WITH_PATTERNS: &[u64] = &[330, 1472];
 
 /// The order, with one node: the hubs of a world.
 #[derive(Debug)]
