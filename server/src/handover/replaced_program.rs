@@ -18,13 +18,21 @@ const DELETED: &[u8] = b" (deleted)";
 const OF_THIS_PROCESS: [&str; 4] = ["WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 
 /// Starts the program that was put in the place of this one, if there is one, to take over at this
-/// socket. Returns whether it was started.
+/// socket. Returns whether there is one.
 pub(crate) fn start_if_replaced(socket: &Path) -> bool {
     let Some(program) = replaced() else { return false };
     systemd::reloading();
     tracing::info!(program = %program.display(), "the program was replaced: it is to take over");
-    let started = start(&program, socket);
-    started.inspect_err(|error| tracing::error!("the new program does not start: {error}")).is_ok()
+    if let Err(error) = start(&program, socket) {
+        tracing::error!("the new program does not start: {error}");
+        serves_on(&format!("the new program does not start: {error}"));
+    }
+    true
+}
+
+/// Tells the service manager that the reload is over, and why it has brought nothing.
+fn serves_on(why: &str) {
+    systemd::ready(&format!("{why}: the old one serves on"));
 }
 
 /// Where the program is that runs, if there is another one by now.
@@ -63,8 +71,7 @@ fn start(program: &Path, socket: &Path) -> io::Result<()> {
             Ok(status) => tracing::error!("the new program has not taken over: {status}"),
             Err(error) => tracing::error!("the new program cannot be waited for: {error}"),
         }
-        // Without it the manager takes the reload to be under way.
-        systemd::ready("the new program has not taken over: the old one serves on");
+        serves_on("the new program has not taken over");
     };
     thread::Builder::new().name("successor".into()).spawn(wait).map(drop)
 }

@@ -101,7 +101,7 @@ impl<'a> Succession<'a> {
 
 impl Taken {
     /// Has the program take over that was put in the place of this one, if there is one. Returns
-    /// whether it was started.
+    /// whether there is.
     pub(super) fn starts_successor(&self) -> bool {
         self.file.as_ref().is_some_and(|file| start_if_replaced(file.path()))
     }

@@ -1,6 +1,8 @@
 //! A reload of a server whose program was replaced: the new one takes over.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
@@ -48,6 +50,16 @@ fn a_reload_has_a_replaced_program_take_over() {
     server.hang_up();
     told(&manager, "RELOADING=1");
     told(&manager, "STATUS=reloaded");
+    client.assert_alive();
+
+    // No program: the server serves on, and the reload has ended.
+    std::fs::write(&next, "no program").unwrap();
+    std::fs::set_permissions(&next, Permissions::from_mode(0o755)).unwrap();
+    std::fs::rename(&next, &program).unwrap();
+    server.hang_up();
+    told(&manager, "RELOADING=1");
+    let said = told(&manager, "READY=1");
+    assert!(said.contains("STATUS=the new program does not start: Exec format error"), "{said}");
     client.assert_alive();
 
     // One that ends at once: the server serves on, and the reload has ended.

@@ -74,12 +74,13 @@ impl Channels {
         (state.forgotten, state.floor) = self.forgotten.export();
     }
 
-    /// How far the channels are that have live subscribers here, and are homed on other shards.
+    /// How far the channels are that have live subscribers here, and are homed on other shards. The
+    /// engine's own is none of them.
     pub(in crate::broker) fn export_heads(&self) -> Vec<(ChannelName, Seq)> {
         let all = (0..self.table.slots()).filter_map(|slot| self.table.at(slot));
-        let others = all
-            .map(|(_, channel)| channel)
-            .filter(|channel| matches!(channel.role, Role::Replica(_)) && !channel.live.is_empty());
+        let is_replica = |channel: &&Channel| matches!(channel.role, Role::Replica(_));
+        let others = all.map(|(_, channel)| channel).filter(is_replica);
+        let others = others.filter(|channel| !channel.live.is_empty() && !channel.name.is_probe());
         others.map(|channel| (channel.name.clone(), channel.log.head())).collect()
     }
 
