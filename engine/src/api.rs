@@ -147,9 +147,8 @@ impl Engine {
         let addresses = self.addresses.iter().zip(configured);
         let addresses = addresses.map(|(&(service, is), &configured)| (service, is, configured));
         let names = self.names.iter().cloned().collect();
-        let is_external = live_config.started_with().external_order.is_some();
         let addresses = addresses.collect();
-        Predecessor::new(Arc::clone(handle), names, addresses, (*started, is_external))
+        Predecessor::new(Arc::clone(handle), names, addresses, *started)
     }
 
     /// Passes every snapshot that the shards have sent since the last call to `visit`.

@@ -3,7 +3,7 @@
 
 use super::core::Core;
 use super::session::Sessions;
-use super::timers::ROUND;
+use super::timers::{ROUND, part};
 
 /// Who has been told of the last change.
 #[derive(Debug, Default)]
@@ -18,13 +18,18 @@ impl Degradation {
         self.ticks = ROUND;
     }
 
-    /// A tick: tells this one's part of the connections.
-    pub(super) fn go_on(&mut self, core: &mut Core, sessions: &Sessions) {
-        if self.ticks == 0 {
-            return;
+    /// Tells all who are still to be told.
+    pub(super) fn finish(&mut self, core: &mut Core, sessions: &Sessions) {
+        while self.ticks > 0 {
+            self.go_on(core, sessions);
         }
-        self.ticks -= 1;
-        for index in core.cx.timers.part(core.connections.slots()) {
+    }
+
+    /// A tick: tells the next part of the connections.
+    pub(super) fn go_on(&mut self, core: &mut Core, sessions: &Sessions) {
+        let Some(left) = self.ticks.checked_sub(1) else { return };
+        self.ticks = left;
+        for index in part(left, core.connections.slots()) {
             let key = core.connections.key(index);
             if core.connections.is_open(key) {
                 sessions.tell_availability(core, key);

@@ -172,7 +172,15 @@ impl Parts {
         if self.core.cx.degraded != why {
             self.core.cx.degraded = why;
             self.degradation.begin();
+            if self.core.cx.frozen {
+                self.tell_availability();
+            }
         }
+    }
+
+    /// Tells all who are still to be told whether publications can be ordered.
+    pub(super) fn tell_availability(&mut self) {
+        self.degradation.finish(&mut self.core, &self.sessions);
     }
 
     fn go_on_following(&mut self, index: ChannelIndex, answer: UpstreamAnswer) {

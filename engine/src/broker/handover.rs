@@ -36,6 +36,16 @@ impl Parts {
             && self.sessions.is_settled()
     }
 
+    /// Whether something waits for the external order that has to end before this shard, or
+    /// another one, may be exported.
+    pub(super) fn awaits_upstream(&self) -> bool {
+        let Core { cx, channels, patterns, .. } = &self.core;
+        cx.is_external
+            && !(self.sessions.is_settled()
+                && patterns.is_watched(patterns.version())
+                && channels.is_settled())
+    }
+
     /// Connections of these slots that can go over early, those for which `place` has a socket.
     /// `None` behind the last slot.
     pub(super) fn export_early(
@@ -177,7 +187,8 @@ impl Parts {
             }
         }
         core.links.take_over(core.patterns.version(), TAKEN_OVER);
-        core.channels.follow_on();
+        core.patterns.watch_anew();
+        core.channels.follow_on(&part.acknowledged);
         self.settle();
         Ok(())
     }

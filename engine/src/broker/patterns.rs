@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use super::pattern_set::{PatternKey, PatternSet, places};
 use super::shared_count::SharedCount;
+#[cfg(test)]
+use super::upstream_faults::UpstreamFault;
 use super::upstream_messages::UpstreamRequest;
 use crate::limits::{PATTERNS_PER_CONNECTION, PATTERNS_PER_SHARD};
 use crate::types::{ChannelIndex, ChannelName, ShardId};
@@ -63,6 +65,8 @@ struct Watch {
     asked: Option<u32>,
     /// It has not answered: it is told again with the next tick.
     is_unanswered: bool,
+    /// It is to be told, also if that are none: the patterns were taken over.
+    is_new: bool,
 }
 
 /// A connection with patterns.
@@ -277,18 +281,29 @@ impl Patterns {
     /// What an external order, if there is one, is to be told of the own patterns.
     pub(super) fn next_watch(&mut self, is_external: bool) -> Option<UpstreamRequest> {
         let version = self.version;
-        if !is_external || self.watch.known == version || self.watch.asked.is_some() {
+        let Watch { known, asked, is_new, .. } = self.watch;
+        if !is_external || asked.is_some() || known == version && !is_new {
             return None;
         }
         self.watch.asked = Some(version);
         Some(UpstreamRequest::Watch { version, set: self.set() })
     }
 
+    /// An external order is to be told of the own patterns, which were taken over: also if there
+    /// are none.
+    pub(super) fn watch_anew(&mut self) {
+        #[cfg(test)]
+        if UpstreamFault::Unwatched.is_present() {
+            return;
+        }
+        self.watch.is_new = true;
+    }
+
     /// An external order has answered that everything comes that is published to the channels of
     /// the patterns of this version, or has not answered.
     pub(super) fn handle_watched(&mut self, version: u32, is_watched: bool) {
         if is_watched {
-            (self.watch.known, self.watch.asked) = (version, None);
+            (self.watch.known, self.watch.asked, self.watch.is_new) = (version, None, false);
         } else {
             self.watch.is_unanswered = true;
         }

@@ -90,7 +90,7 @@ impl Timers {
 }
 
 /// The `n`th of `ROUND` parts of `0 .. len`.
-fn part(n: usize, len: usize) -> Range<u32> {
+pub(super) fn part(n: usize, len: usize) -> Range<u32> {
     (n * len / ROUND) as u32..((n + 1) * len / ROUND) as u32
 }
 

@@ -13,6 +13,8 @@ pub(super) enum UpstreamFault {
     Unasked,
     /// What comes of channels that are not followed is dropped, whatever patterns there are.
     Unseen,
+    /// Shards that have taken over do not all say what they watch.
+    Unwatched,
 }
 
 thread_local! {

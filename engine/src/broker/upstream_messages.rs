@@ -31,6 +31,9 @@ pub enum UpstreamRequest {
         name: ChannelName,
         /// What is wanted beside what is published from now on.
         wanted: Older,
+        /// Everything up to here was delivered to another process, which has handed the channel
+        /// over.
+        taken_over: Option<(Epoch, Seq)>,
     },
     /// A client of the shard reads a channel's messages.
     Read {

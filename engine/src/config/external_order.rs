@@ -14,6 +14,10 @@ use crate::types::{
 /// the engine follows. Each request is answered once, at once or later, from any thread; until then
 /// it counts against a limit of the engine, which bounds how many are open.
 ///
+/// An engine that takes over from another one ([`Successor`](crate::Successor)) asks for everything
+/// anew: it follows the channels of its clients from where those are
+/// ([`FollowRequest::taken_over`]), and each of its shards tells once what it watches.
+///
 /// The methods run on the shards' threads, between two sends: they must not block. One whose queue
 /// is full answers so.
 pub trait ExternalOrder: fmt::Debug + Send + Sync {
@@ -72,6 +76,10 @@ pub struct FollowRequest {
     pub messages: usize,
     /// Most bytes of their data, likewise; one may have more.
     pub bytes: usize,
+    /// Everything up to this position of this life was delivered, to an engine that this one has
+    /// taken over from. What is behind it may be delivered behind an answer that has nothing: that
+    /// need not wait until it is known what there is.
+    pub taken_over: Option<(Epoch, Seq)>,
     /// Where it goes on.
     pub reply: Reply<Result<Followed, Unavailable>>,
 }

@@ -27,12 +27,13 @@ impl State {
         let floor = held.iter().map(|shard| shard.floor).max().unwrap_or(Seq(0));
         let mut parts: Vec<Part> = (0..shards).map(|shard| Part::new(shard, floor)).collect();
         let (mut channels, mut rosters, mut forgotten) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut theirs, mut published) = (Vec::new(), Vec::new());
+        let (mut theirs, mut published, mut acknowledged) = (Vec::new(), Vec::new(), Vec::new());
         for shard in held {
             channels.extend(shard.channels);
             rosters.extend(shard.rosters);
             forgotten.extend(shard.forgotten);
             published.extend(shard.published);
+            acknowledged.extend(shard.acknowledged);
             for connection in shard.connections {
                 let (at, slot) = (connection.socket.shard, connection.socket.slot);
                 let part = of_shard(&mut parts, at)?;
@@ -83,6 +84,7 @@ impl State {
             parts[homes.of(&one.channel).index()].published.push(one);
         }
         share_patterns(&mut parts);
+        parts.iter_mut().for_each(|part| part.acknowledged.clone_from(&acknowledged));
         Ok(parts)
     }
 }
@@ -102,6 +104,7 @@ impl Part {
             early: Vec::new(),
             sealed: Vec::new(),
             published: Vec::new(),
+            acknowledged: Vec::new(),
         }
     }
 
@@ -133,8 +136,12 @@ fn complete(channels: &mut [Channel], histories: Vec<History>) {
     }
     for channel in channels {
         let Some(mut frames) = before.remove(&channel.name) else { continue };
-        // Some of it may have been dropped since.
-        frames.retain(|frame| frame.seq >= channel.first);
+        if channel.frames.first().is_some_and(|frame| frame.first == channel.first) {
+            // It is whole: what went before was of another log, or has another one in front.
+            continue;
+        }
+        // Some of it may have been dropped since, or all, with the channel.
+        frames.retain(|frame| frame.seq >= channel.first && frame.seq <= channel.head);
         frames.append(&mut channel.frames);
         channel.frames = frames;
     }
@@ -242,6 +249,7 @@ fn replica_of(channel: &Channel, home: ShardId, next: Seq) -> (Channel, PlacedRo
         state: None,
         last: None,
         used_at: channel.used_at,
+        is_followed: false,
     };
     (replica, PlacedRole::Replica { home, floor, has_kept })
 }

@@ -14,6 +14,8 @@ pub struct EngineState {
     pub time: Time,
     /// The services by name, in their order.
     pub services: Vec<String>,
+    /// An external order gives messages their positions.
+    pub is_ordered_outside: bool,
 }
 
 impl EngineState {

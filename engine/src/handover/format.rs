@@ -26,7 +26,7 @@ record!(ShardState {
     connections,
     forgotten,
     floor,
-} later { heads, ended, sealed, published });
+} later { heads, ended, sealed, published, acknowledged });
 record!(Early { shard, connections });
 record!(Published { channel, user, id, seq, at });
 record!(Channel {
@@ -42,7 +42,7 @@ record!(Channel {
     state,
     last,
     used_at,
-});
+} later { is_followed });
 record!(History { logs });
 record!(Roster { channel, is_named, counted_at, recounts, members });
 record!(RosterMember { member, is_told, until, connections });
@@ -166,6 +166,7 @@ impl Coded for EngineState {
         (shards as u16).put(to);
         self.time.put(to);
         self.services.put(to);
+        self.is_ordered_outside.put(to);
         to.end_record(start);
     }
 
@@ -179,7 +180,8 @@ impl Coded for EngineState {
         }
         let homes = Homes::new([one, other], shards);
         let (time, services) = (Coded::take(&mut fields)?, Coded::take(&mut fields)?);
-        Ok(EngineState { epoch, homes, time, services })
+        let is_ordered_outside = fields.take_later()?;
+        Ok(EngineState { epoch, homes, time, services, is_ordered_outside })
     }
 }
 

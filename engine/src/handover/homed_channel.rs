@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::shared_frame::Frame;
-use crate::types::{ChannelName, JsonObject, Seq, StateDocument, Time};
+use crate::types::{ChannelIndex, ChannelName, JsonObject, Seq, StateDocument, Time};
 
 /// A channel as its home had it. Its subscribers are in the connections.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub struct Channel {
     pub last: Option<Frame>,
     /// Time of its last use.
     pub used_at: Time,
+    /// An external order has delivered everything up to `head`.
+    pub is_followed: bool,
 }
 
 /// A part of the logs that went over while the predecessor still served, so that it need not go
@@ -44,11 +46,15 @@ pub struct History {
     pub logs: Vec<(ChannelName, Vec<Frame>)>,
 }
 
+/// A channel's log, as it is while it only loses its oldest messages and gets new ones: the
+/// channel's place, and the log's edition.
+pub(crate) type LogId = (ChannelIndex, u64);
+
 /// What of a shard's logs has gone over as histories.
 #[derive(Debug, Default)]
 pub struct Sent {
-    /// Of each channel, up to which position.
-    pub(crate) heads: HashMap<ChannelName, Seq>,
+    /// Of each channel, up to which position, and of which log.
+    logs: HashMap<ChannelName, (Seq, LogId)>,
     /// The slot of the channel that is next.
     pub(crate) next_slot: u32,
 }
@@ -57,5 +63,24 @@ impl Sent {
     /// Begins another round through the channels: for what was published meanwhile.
     pub fn begin_round(&mut self) {
         self.next_slot = 0;
+    }
+
+    /// The position up to which a channel's log has gone over.
+    pub(crate) fn head(&self, channel: &ChannelName) -> Seq {
+        self.logs.get(channel).map_or(Seq(0), |(head, _)| *head)
+    }
+
+    /// The same, if it was this log: else all of it goes over again.
+    pub(crate) fn head_of(&self, channel: &ChannelName, log: LogId) -> Seq {
+        let known = self.logs.get(channel).filter(|(_, of)| *of == log);
+        known.map_or(Seq(0), |(head, _)| *head)
+    }
+
+    /// A frame goes over, the next one of its channel.
+    pub(crate) fn note(&mut self, channel: &ChannelName, log: LogId, seq: Seq) {
+        match self.logs.get_mut(channel) {
+            Some((head, _)) => *head = seq,
+            None => _ = self.logs.insert(channel.clone(), (seq, log)),
+        }
     }
 }

@@ -37,6 +37,9 @@ pub struct Part {
     pub published: Vec<Published>,
     /// At least the head of every other channel.
     pub floor: Seq,
+    /// Positions that clients were told for messages of their own which had not come yet, in
+    /// channels of any shard.
+    pub acknowledged: Vec<(ChannelName, Seq)>,
 }
 
 /// A channel of a connection that went over early.

@@ -26,6 +26,9 @@ pub struct ShardState {
     pub sealed: Vec<(ShardId, u32, u64)>,
     /// What clients have published with ids in channels homed here, the oldest first.
     pub published: Vec<Published>,
+    /// Positions that its clients were told for messages of their own, which an external order had
+    /// not delivered yet.
+    pub acknowledged: Vec<(ChannelName, Seq)>,
 }
 
 impl ShardState {
@@ -42,6 +45,7 @@ impl ShardState {
             ended: Vec::new(),
             sealed: Vec::new(),
             published: Vec::new(),
+            acknowledged: Vec::new(),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::*;
 use crate::shared_frame::Frame;
 use crate::tests::fuzz_bodies;
 use crate::types::{ChannelName, Seq, ShardId, Time};
-use samples::frame;
+use samples::{frame, name};
 pub(crate) use samples::{sample, some_state};
 
 /// Places of a state, and bits to be changed there.
@@ -206,4 +206,25 @@ fn a_frame_must_be_one() {
         let read = State::decode(&state.encode());
         assert_eq!(read.unwrap_err(), HandoverError::Malformed("a frame is not whole"));
     }
+}
+
+#[test]
+fn every_shard_learns_what_clients_were_told_of_messages_that_have_not_come() {
+    let mut state = sample();
+    state.shards[1].acknowledged = vec![(name("news"), Seq(9))];
+    let read = State::decode(&state.encode()).unwrap();
+    let parts = read.divide(3, EarlyBook::default()).unwrap();
+    assert!(parts.iter().all(|part| part.acknowledged == [(name("news"), Seq(9))]));
+}
+
+#[test]
+fn older_messages_that_were_put_in_front_of_what_went_before_stay() {
+    let mut state = sample();
+    let channel = &mut state.shards[0].channels[0];
+    channel.frames.insert(0, frame(2, 2, Some("a")));
+    let parts = state.divide(2, EarlyBook::default()).unwrap();
+    let mut placed = parts.iter().flat_map(|part| &part.channels);
+    let home = placed.find(|placed| matches!(placed.role, PlacedRole::Home(_))).unwrap();
+    let positions: Vec<_> = home.channel.frames.iter().map(|frame| frame.seq.0).collect();
+    assert_eq!(positions, [2, 3, 4]);
 }

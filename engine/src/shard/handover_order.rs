@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::delivery_ring::RemoteRing;
 use crate::handover::{Connection, History, Sent, ShardState};
-use crate::types::{ServiceId, ShardId};
+use crate::types::{Epoch, ServiceId, ShardId};
 
 /// A step of a hand-over.
 pub(crate) enum HandoverOrder {
@@ -44,6 +44,10 @@ pub(crate) struct Exported {
     pub connections: usize,
     /// Connections that are not in it: they stay.
     pub staying: usize,
+    /// The epoch of its logs.
+    pub epoch: Epoch,
+    /// Clients were told that nothing can be published.
+    pub is_degraded: bool,
 }
 
 /// What becomes of a shard that has written its state down.

@@ -19,6 +19,8 @@ pub(crate) struct UpstreamLink {
     notices: MailboxReceiver<UpstreamNotice>,
     /// A message that the broker had no room for: the next one.
     held: Option<UpstreamNotice>,
+    /// Notices that are still to be taken before all goes over to another process, where it does.
+    left: Option<usize>,
 }
 
 impl UpstreamLink {
@@ -28,7 +30,23 @@ impl UpstreamLink {
         own: Arc<Mailbox<UpstreamNotice>>,
         notices: MailboxReceiver<UpstreamNotice>,
     ) -> UpstreamLink {
-        UpstreamLink { shard: ShardId(shard as u8), order, own, notices, held: None }
+        UpstreamLink { shard: ShardId(shard as u8), order, own, notices, held: None, left: None }
+    }
+
+    /// Takes from now on only what waits now, and what comes while the broker awaits an answer: the
+    /// other process has the rest delivered anew.
+    pub(super) fn come_to_an_end(&mut self) {
+        let waiting = self.notices.used() + usize::from(self.held.is_some());
+        self.left.get_or_insert(waiting);
+    }
+
+    /// Takes everything again.
+    pub(super) fn go_on(&mut self) {
+        self.left = None;
+    }
+
+    fn is_at_end(&self, hub: &Hub) -> bool {
+        self.left == Some(0) && !hub.awaits_upstream()
     }
 
     /// Passes a request on. Its answer comes by the queue.
@@ -42,15 +60,22 @@ impl UpstreamLink {
                 let publication = *publication;
                 self.order.publish(PublishRequest { publication, id: known_as, reply });
             }
-            UpstreamRequest::Follow { channel: index, token, name, wanted } => {
+            UpstreamRequest::Follow { channel: index, token, name, wanted, taken_over } => {
                 let Older { since, last, messages, bytes } = wanted;
                 let reply = self.reply(move |followed| {
                     let followed = followed.unwrap_or(Err(Unavailable));
                     UpstreamNotice::Followed { channel: index, token, followed }
                 });
                 let channel = name;
-                let request = FollowRequest { channel, since, last, messages, bytes, reply };
-                self.order.follow(request);
+                self.order.follow(FollowRequest {
+                    channel,
+                    since,
+                    last,
+                    messages,
+                    bytes,
+                    taken_over,
+                    reply,
+                });
             }
             UpstreamRequest::Read { id, channel, range } => {
                 let ReadRange { since, reverse, messages, bytes } = range;
@@ -82,20 +107,23 @@ impl UpstreamLink {
         Reply::new(move |answer| own.send_owed(notice(answer)))
     }
 
-    /// Hands the next notice to `take`, which may give it back. Returns whether it was taken.
-    pub(super) fn hand_over(
-        &mut self,
-        take: impl FnOnce(UpstreamNotice) -> Option<UpstreamNotice>,
-    ) -> bool {
+    /// Hands the broker the next notice. Returns whether it took one.
+    pub(super) fn hand_over(&mut self, hub: &mut Hub) -> bool {
+        if self.is_at_end(hub) {
+            return false;
+        }
         let next = self.held.take().or_else(|| self.notices.pop().map(|(notice, _)| notice));
         let Some(next) = next else { return false };
-        self.held = take(next);
-        self.held.is_none()
+        self.held = hub.handle_upstream(next);
+        let is_taken = self.held.is_none();
+        self.left = self.left.map(|left| left.saturating_sub(usize::from(is_taken)));
+        is_taken
     }
 
     /// Whether nothing waits that the broker would take now.
     pub(super) fn is_idle(&self, hub: &Hub) -> bool {
         match &self.held {
+            _ if self.is_at_end(hub) => true,
             Some(held) => !hub.has_room_for(held),
             None => self.notices.is_empty(),
         }

@@ -18,7 +18,11 @@ use super::steps::Steps;
 use crate::api::handle::Handle;
 use crate::handover::{Blob, Early, EngineState, History, Sent, head};
 use crate::limits::{HANDOVER_HISTORY, HANDOVER_REST};
-use crate::types::{ServiceId, Time};
+use crate::shard::Exported;
+use crate::types::{Epoch, ServiceId, Time};
+
+/// Its clients were told so, and another process would not tell them when it is over.
+const DEGRADED: &str = "nothing can be published now (session.degraded): try again when it can";
 
 /// A handle by which all connections of a running engine are handed to another process. Cheap to
 /// clone; one hand-over at a time.
@@ -31,8 +35,6 @@ pub struct Predecessor {
     addresses: Arc<[(ServiceId, SocketAddr, SocketAddr)]>,
     /// The zero of the engine's time.
     started: Instant,
-    /// Its order comes from outside.
-    is_external: bool,
 }
 
 /// Why connections were not handed over. The engine serves them on.
@@ -76,9 +78,9 @@ impl Predecessor {
         handle: Arc<Handle>,
         names: Arc<[String]>,
         addresses: Arc<[(ServiceId, SocketAddr, SocketAddr)]>,
-        (started, is_external): (Instant, bool),
+        started: Instant,
     ) -> Predecessor {
-        Predecessor { handle, names, addresses, started, is_external }
+        Predecessor { handle, names, addresses, started }
     }
 
     /// Duplicates of the sockets that the engine accepts from, for instance for a service manager
@@ -118,9 +120,8 @@ impl Predecessor {
             let why = format!("user {user} may not take over: use the same user, or root");
             return Err(conversation.failed(&why).into());
         }
-        if self.is_external {
-            let why = "the order of its channels comes from outside, which does not go over yet";
-            return Err(conversation.failed(why).into());
+        if self.handle.order.is_degraded() {
+            return Err(conversation.failed(DEGRADED).into());
         }
         let shards = Shards::new(Arc::clone(&self.handle));
         let listeners = match shards.listeners() {
@@ -203,6 +204,7 @@ impl Predecessor {
             homes: self.handle.homes,
             time: Time::default() + self.started.elapsed(),
             services: self.names.to_vec(),
+            is_ordered_outside: self.handle.external.is_some(),
         }
     }
 
@@ -233,6 +235,9 @@ impl Stopped {
             Err(why) => return Err(conversation.failed(&why).into()),
         };
         steps.end("export");
+        if let Some(why) = changed(&exported, engine.epoch) {
+            return Err(conversation.failed(why).into());
+        }
         engine.time = Time::default() + started.elapsed();
         let connections = exported.iter().map(|shard| shard.connections).sum();
         let staying = exported.iter().map(|shard| shard.staying).sum();
@@ -254,6 +259,14 @@ impl Stopped {
             Ok(_) => unreachable!("the predecessor has no work behind its state"),
         }
     }
+}
+
+/// Why these shards cannot be handed over, of an engine that was in this epoch.
+fn changed(exported: &[Exported], epoch: Epoch) -> Option<&'static str> {
+    if exported.iter().any(|shard| shard.epoch != epoch) {
+        return Some("the order of its channels has begun anew meanwhile: try again");
+    }
+    exported.iter().any(|shard| shard.is_degraded).then_some(DEGRADED)
 }
 
 impl From<End> for NotHandedOver {

@@ -23,13 +23,15 @@ use crate::config::Config;
 use crate::handover::{Blob, EarlyBook, History, State};
 use crate::limits::HANDOVER_READY;
 use crate::shard::{ShardRing, StandbyOrder};
-use crate::types::StartError;
+use crate::types::{Epoch, StartError};
 
 /// A process that takes the connections of another one over.
 #[derive(Debug)]
 pub struct Successor {
     conversation: Conversation,
     services: Vec<String>,
+    /// An external order gives the other one's messages their positions.
+    is_ordered_outside: bool,
     lineage: Lineage,
     blobs: Vec<Blob>,
     /// What has gone over of the logs.
@@ -60,6 +62,8 @@ pub struct StandingBy {
     /// What has gone over of the logs.
     histories: Vec<History>,
     rings: Vec<ShardRing>,
+    /// Of the other engine's logs, and of this one's.
+    epoch: Epoch,
 }
 
 /// A process that has read the state of all connections, and touched none. Dropped, it leaves them
@@ -96,9 +100,9 @@ impl Successor {
             if listed.len() > base.descriptors.len() {
                 return Err("listening sockets are missing".to_owned());
             }
-            Ok((Lineage::of(&engine), engine.services, (blobs, histories), listed))
+            Ok((engine, (blobs, histories), listed))
         });
-        let (lineage, services, (blobs, histories), listed) = match read {
+        let (engine, (blobs, histories), listed) = match read {
             Ok(read) => read,
             Err(why) => return Err(conversation.failed(&why).into()),
         };
@@ -106,8 +110,16 @@ impl Successor {
         let rest = sockets.split_off(listed.len());
         let listeners = listed.into_iter().zip(sockets.into_iter().map(TcpListener::from));
         let listeners = listeners.collect();
-        let sockets = rest;
-        Ok(Successor { conversation, services, lineage, blobs, histories, listeners, sockets })
+        Ok(Successor {
+            conversation,
+            lineage: Lineage::of(&engine),
+            services: engine.services,
+            is_ordered_outside: engine.is_ordered_outside,
+            blobs,
+            histories,
+            listeners,
+            sockets: rest,
+        })
     }
 
     /// What the program around the other engine sent ahead.
@@ -131,20 +143,42 @@ impl Successor {
     /// # Errors
     /// [`NotTakenOver`]: this process cannot start with `config`, or it has other services.
     pub fn prepare(self, config: Config) -> Result<(Engine, StandingBy), NotTakenOver> {
-        let Successor { mut conversation, services, lineage, histories, listeners, .. } = self;
-        let ours: Vec<_> = config.services.iter().map(|service| service.name.clone()).collect();
-        if ours != services {
-            let why =
-                format!("the new process has the services {ours:?}, the old one {services:?}");
-            return Err(conversation.failed(&why).into());
+        if let Some(why) = self.lacks(&config) {
+            return Err(self.refuse(&why));
         }
+        let Successor { mut conversation, lineage, histories, listeners, .. } = self;
+        let epoch = lineage.epoch;
         let standing_by = start::stand_by(config, lineage, listeners).map_err(|error| {
             conversation.failed(&format!("the new process cannot start: {error}"));
             error
         })?;
         let start::StandingBy { orders, rings, engine } = standing_by;
         let handle = Arc::clone(&engine.topology.handle);
-        Ok((engine, StandingBy { orders, handle, conversation, histories, rings }))
+        Ok((engine, StandingBy { orders, handle, conversation, histories, rings, epoch }))
+    }
+
+    /// Why an engine with `config` cannot go on for the other one.
+    fn lacks(&self, config: &Config) -> Option<String> {
+        let (services, epoch) = (&self.services, self.lineage.epoch);
+        let ours: Vec<_> = config.services.iter().map(|service| service.name.clone()).collect();
+        if ours != *services {
+            return Some(format!(
+                "the new process has the services {ours:?}, the old one {services:?}"
+            ));
+        }
+        match (&config.external_order, self.is_ordered_outside) {
+            (None, false) => None,
+            (Some(order), true) if order.epoch() == epoch => None,
+            (Some(_), true) => {
+                Some("the order of channels has begun anew, or is another one than before".into())
+            }
+            (Some(_), false) => {
+                Some("the old process orders its channels itself, the new one does not".into())
+            }
+            (None, true) => {
+                Some("the new process orders its channels itself, the old one does not".into())
+            }
+        }
     }
 }
 
@@ -156,7 +190,7 @@ impl StandingBy {
     /// # Errors
     /// [`NotTakenOver`]: the other one serves on.
     pub fn read(self) -> Result<Prepared, NotTakenOver> {
-        let StandingBy { orders, handle, mut conversation, histories, rings } = self;
+        let StandingBy { orders, handle, mut conversation, histories, rings, epoch } = self;
         // Where Yama restricts tracing, the other process may reach the rings only if it is named.
         // Without Yama this fails, and nothing is needed.
         if let Some(process) = Pid::from_raw(conversation.peer().id().cast_signed()) {
@@ -175,7 +209,7 @@ impl StandingBy {
         let state = conversation.done(Words::default())?;
         let mut steps = Steps::begin(state.came_at);
         steps.end("read");
-        match import(&state.body, (&mut histories, book), &orders, &mut steps) {
+        match import((&state.body, epoch), (&mut histories, book), &orders, &mut steps) {
             Ok((blobs, used)) => {
                 Ok(Prepared { steps, orders, handle, conversation, blobs, used, state })
             }
@@ -265,13 +299,16 @@ fn order_all<T>(
 
 /// Has each shard make a broker of its part of the state.
 fn import(
-    state: &[u8],
+    (state, epoch): (&[u8], Epoch),
     (histories, book): (&mut Vec<History>, EarlyBook),
     orders: &[Sender<StandbyOrder>],
     steps: &mut Steps,
 ) -> Result<(Vec<Blob>, Vec<u32>), String> {
     let mut state = State::decode(state).map_err(|error| error.to_string())?;
     steps.end("decode");
+    if state.engine.epoch != epoch {
+        return Err("the order of channels has begun anew meanwhile: try again".to_owned());
+    }
     state.histories.splice(0..0, histories.drain(..));
     let mut blobs = std::mem::take(&mut state.blobs);
     let used = luggage::take_slots(&mut blobs).filter(|used| used.len() == orders.len());

@@ -155,6 +155,7 @@ impl Exchange {
         let channel = &mut table[index];
         retention.clear(cx, index, channel);
         channel.log = Log::new(epoch, start).sparse(channel.log.is_sparse());
+        retention.edit(&mut channel.log);
         channel.live.skip_to(start);
         if let Role::Replica(replica) = &mut channel.role {
             replica.reset_floor();

@@ -34,6 +34,8 @@ pub(crate) struct Log {
     last: Option<Box<LastValues>>,
     /// Up to here something is gone that nothing newer replaces.
     lost: Seq,
+    /// Another one once it is no longer what it was with further messages at its end.
+    edition: u64,
 }
 
 /// A frame with what is asked about it long after it was sent: among many channels the frame
@@ -77,6 +79,7 @@ impl Log {
             encodings: 0,
             last: None,
             lost: head,
+            edition: 0,
         }
     }
 
@@ -102,6 +105,16 @@ impl Log {
 
     pub(crate) fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// Which it is of all that the channel's logs have been: another one once it has begun anew, or
+    /// older messages were put in front.
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition
+    }
+
+    pub(crate) fn set_edition(&mut self, edition: u64) {
+        self.edition = edition;
     }
 
     /// Position of the newest message, also when its frame is gone.

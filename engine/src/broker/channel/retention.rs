@@ -42,6 +42,8 @@ pub(super) struct Retention {
     /// Those in the order in which they came, among some that are gone. A queue, because both its
     /// ends are in the cache whatever the number of channels.
     arrivals: VecDeque<(ChannelIndex, Seq)>,
+    /// Of logs that were changed otherwise than at their ends.
+    editions: u64,
 }
 
 /// Whole seconds, a begun one included: an age over a limit is more than it in seconds, too.
@@ -78,6 +80,12 @@ impl Retention {
         self.tidy(table);
     }
 
+    /// A log is no longer what it was with further messages at its end.
+    pub(super) fn edit(&mut self, log: &mut Log) {
+        self.editions += 1;
+        log.set_edition(self.editions);
+    }
+
     /// Puts older frames before a channel's oldest: the first to go.
     pub(super) fn prepend(
         &mut self,
@@ -92,6 +100,7 @@ impl Retention {
         if log.len() > before {
             table[index].classify(&mut cx.recorder);
             self.frames += table[index].log.len() - before;
+            self.edit(&mut table[index].log);
             self.arrivals.push_front((index, Seq(first.0 - 1)));
         }
     }

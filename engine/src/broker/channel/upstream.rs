@@ -18,6 +18,9 @@ pub(super) struct Upstream {
     followed: bool,
     /// It does because a pattern wants it: the order is asked until it answers that it will go on.
     unasked: bool,
+    /// Everything up to the log's head came to another process, which has handed the channel over,
+    /// and nothing since.
+    taken_over: bool,
     question: Option<Question>,
     /// Of the last question.
     token: JoinToken,
@@ -100,6 +103,21 @@ impl Lack {
 }
 
 impl Upstream {
+    /// Of a channel that another process has handed over. It may have followed it.
+    pub(super) fn taken_over(is_followed: bool) -> Upstream {
+        Upstream { taken_over: is_followed, ..Upstream::default() }
+    }
+
+    /// Whether everything up to the log's head came to another process, and nothing since.
+    pub(super) fn is_taken_over(&self) -> bool {
+        self.taken_over
+    }
+
+    /// Whether other shards wait for an answer.
+    pub(super) fn has_joins(&self) -> bool {
+        !self.waiting.joins.is_empty()
+    }
+
     /// Whether every message behind the log's head comes.
     pub(super) fn is_followed(&self) -> bool {
         self.followed
@@ -174,7 +192,7 @@ impl Upstream {
     /// The channel has appeared: what comes of it is taken as if it were followed. Returns whether
     /// the order must be asked to go on with it.
     pub(super) fn appear(&mut self) -> bool {
-        (self.followed, self.unasked) = (true, true);
+        (self.followed, self.unasked, self.taken_over) = (true, true, false);
         self.must_follow()
     }
 
@@ -221,7 +239,7 @@ impl Upstream {
     /// The order has answered: everything behind the log's head comes. It gave so many messages
     /// behind `after`, which may be less than was asked for.
     pub(super) fn answered(&mut self, after: Seq, messages: usize) -> Waiting {
-        (self.followed, self.unasked) = (true, false);
+        (self.followed, self.unasked, self.taken_over) = (true, false, false);
         let lacks = self.question.take().map(|question| question.lacks).unwrap_or_default();
         let has_less = lacks.since.is_some_and(|since| since < after);
         if has_less || lacks.last > messages {
@@ -248,7 +266,8 @@ impl Upstream {
 
     /// Nothing comes any more.
     pub(super) fn unfollow(&mut self) {
-        (self.followed, self.unasked, self.floor) = (false, false, Seq(0));
+        (self.followed, self.unasked, self.taken_over) = (false, false, false);
+        self.floor = Seq(0);
     }
 }
 

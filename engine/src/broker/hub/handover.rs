@@ -8,10 +8,14 @@ use crate::types::{ConnectionKey, Epoch};
 impl Hub {
     /// From now on nothing that was published waits for more. The shell hands in no further
     /// publications, receives and ticks, and iterates until [`Hub::may_be_exported`] on all shards
-    /// and all lanes between them are empty; or calls this again with `false`, to go on.
+    /// and all lanes between them are empty; or calls this again with `false`, to go on. Of what an
+    /// external order tells it hands in what waits now, and more while [`Hub::awaits_upstream`].
     pub fn freeze(&mut self, frozen: bool) {
         self.parts.core.cx.frozen = frozen;
-        if !frozen {
+        if frozen {
+            // No tick comes any more.
+            self.parts.tell_availability();
+        } else {
             self.parts.core.cx.early.clear();
         }
     }
@@ -26,6 +30,17 @@ impl Hub {
     /// The epoch of the logs, which an external order may have begun anew.
     pub fn epoch(&self) -> Epoch {
         self.parts.core.cx.epoch
+    }
+
+    /// Whether clients were told that nothing can be published. That does not go over.
+    pub fn is_degraded(&self) -> bool {
+        self.parts.core.cx.degraded.is_some()
+    }
+
+    /// Whether something is under way that the external order has to answer before this hub, or
+    /// another one, may be exported.
+    pub fn awaits_upstream(&self) -> bool {
+        self.parts.awaits_upstream()
     }
 
     /// The next messages of logs that have not gone over, of about so many bytes; `None` after the

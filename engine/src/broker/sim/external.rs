@@ -6,6 +6,7 @@ use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 
 use super::counted::Counted;
+use super::external_handovers::TakingOver;
 use super::finish::Tally;
 use super::plan::{Plan, Sabotage};
 use super::truth::Truth;
@@ -28,28 +29,32 @@ const PAST_WITH_PATTERNS: &[u64] = &[330, 1472];
 /// The order, with one node: the hubs of a world.
 #[derive(Debug)]
 pub(super) struct External {
-    rng: fastrand::Rng,
-    epoch: Epoch,
+    pub(super) rng: fastrand::Rng,
+    pub(super) epoch: Epoch,
     /// The newest position of all channels.
-    seq: u64,
+    pub(super) seq: u64,
     /// By channel, the messages of this epoch.
-    streams: Vec<Vec<Sequenced>>,
-    followed: HashSet<usize>,
+    pub(super) streams: Vec<Vec<Sequenced>>,
+    pub(super) followed: HashSet<usize>,
     /// By shard, what channels begin with that are wanted by patterns.
-    watched: Vec<Vec<ChannelPrefix>>,
+    pub(super) watched: Vec<Vec<ChannelPrefix>>,
     /// Requests that were not handled yet, each with its shard.
-    open: VecDeque<(usize, UpstreamRequest)>,
+    pub(super) open: VecDeque<(usize, UpstreamRequest)>,
     /// Messages of followed channels that are not on their way to their homes yet.
-    live: VecDeque<(usize, Sequenced)>,
+    pub(super) live: VecDeque<(usize, Sequenced)>,
     /// By channel, the last of them that was.
-    told: Vec<Seq>,
+    pub(super) told: Vec<Seq>,
     /// By shard, what is on its way.
-    feeds: Vec<VecDeque<UpstreamNotice>>,
+    pub(super) feeds: Vec<VecDeque<UpstreamNotice>>,
+    /// Hubs have taken over, and not all have said what they watch.
+    pub(super) taking_over: Option<TakingOver>,
     degraded: bool,
     /// Epochs end, and messages are gone before they were delivered.
     pub(super) fails: bool,
     epochs: u64,
     unanswered: u64,
+    /// Hand-overs that were.
+    pub(super) given_up: u64,
 }
 
 impl Plan {
@@ -60,7 +65,7 @@ impl Plan {
         plan
     }
 
-    fn with_patterns(mut self) -> Plan {
+    pub(super) fn with_patterns(mut self) -> Plan {
         self.patterns = true;
         self
     }
@@ -79,10 +84,12 @@ impl External {
             live: VecDeque::new(),
             told: vec![Seq(0); plan.channels],
             feeds: (0..plan.shards).map(|_| VecDeque::new()).collect(),
+            taking_over: None,
             degraded: false,
             fails: plan.seed.is_multiple_of(4),
             epochs: 0,
             unanswered: 0,
+            given_up: 0,
         }
     }
 
@@ -137,11 +144,12 @@ impl External {
                 let followed = Err(Unavailable);
                 UpstreamNotice::Followed { channel, token, followed }
             }
-            UpstreamRequest::Follow { channel: index, token, name, wanted } => {
+            UpstreamRequest::Follow { channel: index, token, name, wanted, taken_over } => {
                 let channel = truth.place(&name);
+                let is_taken_over = self.take_over(channel, taken_over);
                 self.followed.insert(channel);
-                let is_watched = self.is_watched(&name);
-                let followed = Ok(self.follow((channel, is_watched), wanted));
+                let is_told = is_taken_over || self.is_watched(&name);
+                let followed = Ok(self.follow((channel, is_told), wanted));
                 UpstreamNotice::Followed { channel: index, token, followed }
             }
             UpstreamRequest::Unfollow { name } => {
@@ -151,7 +159,7 @@ impl External {
             UpstreamRequest::Watch { version, set } => {
                 let is_watched = !fails;
                 if is_watched {
-                    self.watched[shard] = set.prefixes();
+                    self.watch(truth, shard, set.prefixes());
                 }
                 UpstreamNotice::Watched { version, is_watched }
             }
@@ -180,7 +188,7 @@ impl External {
     }
 
     /// A while passes: some of what is open goes on, or `all` of it.
-    fn go_on(&mut self, truth: &mut Truth, homes: &[usize], unix_us: i64, all: bool) {
+    pub(super) fn go_on(&mut self, truth: &mut Truth, homes: &[usize], unix_us: i64, all: bool) {
         let some = |rng: &mut fastrand::Rng, len: usize| if all { len } else { rng.usize(..=len) };
         for _ in 0..some(&mut self.rng, self.open.len()) {
             let Some((shard, request)) = self.open.pop_front() else { break };
@@ -208,7 +216,7 @@ impl External {
         }
     }
 
-    fn is_watched(&self, name: &ChannelName) -> bool {
+    pub(super) fn is_watched(&self, name: &ChannelName) -> bool {
         let is_of = |of: &ChannelPrefix| {
             of.service == name.service() && name.as_str().starts_with(&*of.prefix)
         };
@@ -223,6 +231,7 @@ impl External {
         self.live.clear();
         self.told.fill(Seq(0));
         self.followed.clear();
+        self.taking_over.iter_mut().for_each(|taking_over| taking_over.seen = 0);
         truth.begin_lives(self.epoch);
         self.tell(UpstreamNotice::Epoch);
     }
@@ -260,11 +269,8 @@ impl World {
 
     /// The order goes on, and a shard is told some of what waits for it.
     pub(super) fn take_feed(&mut self, shard: usize, all: bool) {
-        let unix_us = self.now().unix_us;
-        let home = |channel| self.hubs[0].home_of(self.truth.channel_name(channel)).index();
-        let homes: Vec<usize> = (0..self.plan.channels).map(home).collect();
+        self.advance_order(all);
         let Some(external) = &mut self.external else { return };
-        external.go_on(&mut self.truth, &homes, unix_us, all);
         let most = if all { usize::MAX } else { external.rng.usize(..8) };
         for _ in 0..most {
             let hub = &mut self.hubs[shard];
@@ -277,6 +283,16 @@ impl World {
                 external.feeds[shard].push_front(notice);
                 return;
             }
+        }
+    }
+
+    /// The order goes on.
+    pub(super) fn advance_order(&mut self, all: bool) {
+        let unix_us = self.now().unix_us;
+        let home = |channel| self.hubs[0].home_of(self.truth.channel_name(channel)).index();
+        let homes: Vec<usize> = (0..self.plan.channels).map(home).collect();
+        if let Some(external) = &mut self.external {
+            external.go_on(&mut self.truth, &homes, unix_us, all);
         }
     }
 
@@ -312,6 +328,7 @@ impl World {
         tally.extend(counts.map(|what| (what.label(), counted.count(what))));
         tally.insert("epochs", external.epochs);
         tally.insert("unanswered", external.unanswered);
+        tally.insert("handovers given up", external.given_up);
         tally.insert("degraded", self.clients.iter().map(|client| client.degraded).sum());
     }
 

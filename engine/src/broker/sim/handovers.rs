@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 
 use super::early_handovers::{Places, Went, early_of};
+use super::external::External;
 use super::net::{Pair, Port};
 use super::plan::{Plan, Sabotage};
 use super::world::World;
 use super::{SEEDS, is_caught_in, run_all, seeds};
 use crate::handover::{Channel, Connection, EarlyBook, EngineState, History, Sent, Socket, State};
-use crate::types::{ConnectionKey, Epoch, Homes, Seq, ShardId};
+use crate::types::{ConnectionKey, Homes, Seq, ShardId};
 
 /// Shards at most, of those that take over.
 const MOST_SHARDS: usize = 4;
@@ -123,12 +124,16 @@ impl World {
     /// Other hubs take over.
     pub(super) fn hand_over(&mut self) {
         (0..self.plan.shards).for_each(|shard| self.take_settings(shard));
+        let epoch = self.epoch();
         let (histories, sent) = self.send_histories();
         let shards = self.rng.usize(1..=MOST_SHARDS);
         let mut places = self.places(shards);
         let went = self.send_early(&places);
         (0..self.plan.shards).for_each(|shard| self.take_settings(shard));
-        self.come_to_rest();
+        self.external.iter_mut().for_each(External::begin_handover);
+        if !(self.come_to_rest() && self.may_hand_over(epoch)) {
+            return self.resume();
+        }
         // Some have ended since.
         places.retain(|(client, key), _| self.hubs[self.clients[*client].shard].is_open(*key));
         let mut state = self.export(&places, (histories, &sent), &went);
@@ -170,8 +175,8 @@ impl World {
         (histories, sent)
     }
 
-    /// Nothing comes in, until no shard waits for another.
-    fn come_to_rest(&mut self) {
+    /// Nothing comes in, until no shard waits for another. An external order may not answer.
+    fn come_to_rest(&mut self) -> bool {
         let answers = self.rng.bool();
         self.hubs.iter_mut().for_each(|hub| hub.freeze(true));
         for _ in 0..PATIENCE {
@@ -181,6 +186,7 @@ impl World {
                     self.verify(shard);
                 }
                 self.take_lanes(shard, true);
+                self.end_feed(shard);
                 self.truth.observe(&self.hubs);
                 self.transmit(shard);
                 self.truth.observe(&self.hubs);
@@ -190,10 +196,11 @@ impl World {
             if self.hubs.iter().all(|hub| hub.may_be_exported())
                 && lanes.all(|pair| pair.requests.is_empty() && pair.notices.is_empty())
             {
-                return;
+                return true;
             }
         }
-        panic!("hubs that get nothing do not come to rest");
+        assert!(self.external.is_some(), "hubs that get nothing do not come to rest");
+        false
     }
 
     /// Where each connection goes that may: any slot of any shard. One in twenty may not.
@@ -224,12 +231,12 @@ impl World {
         went: &Went,
     ) -> State {
         let export = |shard: usize| self.export_rest(shard, places, (&sent[shard], &went[shard]));
-        let seed = self.plan.seed;
         let engine = EngineState {
-            epoch: Epoch(seed + 1),
-            homes: Homes::new([seed, 1], self.plan.shards),
+            epoch: self.epoch(),
+            homes: Homes::new([self.plan.seed, 1], self.plan.shards),
             time: self.now,
             services: vec!["sim".into(); self.plan.services],
+            is_ordered_outside: self.external.is_some(),
         };
         let shards = (0..self.plan.shards).map(export).collect();
         State { engine, histories, early: early_of(went), shards, blobs: Vec::new() }
@@ -259,7 +266,9 @@ impl World {
     /// Other hubs, with other ports and lanes.
     fn import(&mut self, mut state: State, shards: usize) {
         (self.plan.shards, self.plan.handed_over) = (shards, self.plan.handed_over + 1);
-        self.hubs = (0..shards).map(|shard| self.plan.hub(shard)).collect();
+        self.external.iter_mut().for_each(|external| external.hand_over(shards));
+        let epoch = self.epoch();
+        self.hubs = (0..shards).map(|shard| self.plan.hub(shard).with_epoch(epoch)).collect();
         let early = std::mem::take(&mut state.early);
         let early = EarlyBook::divide(early, shards, self.plan.services);
         let (book, early) = early.expect("it fits itself");

@@ -13,6 +13,7 @@ mod deflating;
 mod early_handovers;
 mod event_reader;
 mod external;
+mod external_handovers;
 mod fairness;
 mod finish;
 mod handovers;

@@ -204,6 +204,7 @@ pub(crate) fn sample() -> State {
         state: Some(Arc::new(state)),
         last: Some(frame(4, 4, None)),
         used_at: Time(5_000),
+        is_followed: false,
     });
     one.rosters.push(Roster {
         channel: name("news"),
@@ -238,6 +239,7 @@ pub(crate) fn sample() -> State {
             homes: Homes::new(key, 2),
             time: Time(28),
             services: vec!["sim".into()],
+            is_ordered_outside: false,
         },
         histories: vec![
             History { logs: vec![(name("news"), vec![frame(1, 1, None)])] },
@@ -279,6 +281,7 @@ pub(crate) fn some_state(rng: &mut fastrand::Rng) -> State {
             state: None,
             last: None,
             used_at: Time(rng.u64(..9)),
+            is_followed: rng.bool(),
         });
     }
     for slot in 0..rng.u32(..6) {
@@ -308,6 +311,7 @@ pub(crate) fn some_state(rng: &mut fastrand::Rng) -> State {
                 seq: Seq(1),
                 at: Time(rng.u64(..9)),
             }),
+            4 => shard.acknowledged.push((name("room:1"), Seq(rng.u64(..99)))),
             _ => {}
         }
     }

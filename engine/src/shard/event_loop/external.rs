@@ -6,8 +6,11 @@ impl EventLoop {
     /// Hands the broker the next notice. Returns whether it took one.
     pub(super) fn handle_upstream(&mut self) -> bool {
         let EventLoop { parts, hub, .. } = self;
-        let upstream = parts.upstream.as_mut();
-        upstream.is_some_and(|upstream| upstream.hand_over(|notice| hub.handle_upstream(notice)))
+        let is_taken = parts.upstream.as_mut().is_some_and(|upstream| upstream.hand_over(hub));
+        if is_taken {
+            self.touch_handover();
+        }
+        is_taken
     }
 
     /// Passes on what the broker asks.

@@ -15,6 +15,7 @@ use crate::limits::{HANDOVER_HISTORY_BYTES, HANDOVER_PER_TURN};
 use crate::shard::delivery_ring::RemoteRing;
 use crate::shard::handover_order::{Exported, HandoverOrder, Place, Verdict};
 use crate::shard::tls::TlsProgress;
+use crate::shard::upstream_link::UpstreamLink;
 use crate::types::ConnectionKey;
 
 /// How far a shard is.
@@ -92,6 +93,7 @@ impl EventLoop {
             }
             HandoverOrder::Rest { reply } => {
                 self.hub.freeze(true);
+                self.parts.upstream.iter_mut().for_each(UpstreamLink::come_to_an_end);
                 self.set_stage(Stage::Resting(reply));
                 self.handover.iter_mut().for_each(|handover| handover.is_at_end = true);
             }
@@ -168,7 +170,10 @@ impl EventLoop {
         match std::mem::replace(&mut handover.stage, Stage::Stopped) {
             Stage::Resting(reply) => {
                 let was_touched = std::mem::take(&mut handover.is_touched);
-                let has_input = self.pending_publish.is_some() || !self.parts.peers.is_empty();
+                let upstream = self.parts.upstream.as_ref();
+                let has_input = self.pending_publish.is_some()
+                    || !self.parts.peers.is_empty()
+                    || upstream.is_some_and(|upstream| !upstream.is_idle(&self.hub));
                 let _ =
                     reply.send(!(more || was_touched || has_input) && self.hub.may_be_exported());
             }
@@ -205,8 +210,7 @@ impl EventLoop {
                 // Handshakes under way: they are told to come again, and find the other process.
                 self.handshakes.refuse(Instant::now());
                 self.hub.refuse_newcomers();
-                self.hub.freeze(false);
-                self.slots.go_on();
+                self.go_on();
                 self.loop_waker.wake();
             }
         }
@@ -214,10 +218,15 @@ impl EventLoop {
 
     fn resume(&mut self) {
         self.handover = None;
-        self.hub.freeze(false);
-        self.slots.go_on();
+        self.go_on();
         self.handshakes.hold(false);
         self.loop_waker.wake();
+    }
+
+    fn go_on(&mut self) {
+        self.hub.freeze(false);
+        self.parts.upstream.iter_mut().for_each(UpstreamLink::go_on);
+        self.slots.go_on();
     }
 }
 

@@ -28,7 +28,15 @@ fn read(from: u64, messages: &[(u64, usize)]) -> Backlog {
 
 fn follow(since: Option<u64>, messages: usize) -> FollowRequest {
     let (since, reply) = (since.map(Seq), Reply::new(|_| {}));
-    FollowRequest { channel: channel(), since, last: 0, messages, bytes: 1 << 20, reply }
+    FollowRequest {
+        channel: channel(),
+        since,
+        last: 0,
+        messages,
+        bytes: 1 << 20,
+        taken_over: None,
+        reply,
+    }
 }
 
 fn seqs(messages: &[Sequenced]) -> Vec<u64> {

@@ -19,7 +19,7 @@ fn follow(
     let reply = Reply::new(move |answer| drop(sender.send(answer)));
     let channel = ChannelName::parse("room:1").unwrap();
     let (last, messages, bytes) = (0, 100, 1 << 20);
-    let request = FollowRequest { channel, since, last, messages, bytes, reply };
+    let request = FollowRequest { channel, since, last, messages, bytes, taken_over: None, reply };
     (partition.follow((Arc::clone(tokens), Epoch(1)), request), receiver)
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::{Channel, Channels, Home, Log, Maker, Replica, Role, uses_of};
+use crate::broker::channel::upstream::Upstream;
 use crate::broker::context::Context;
 use crate::broker::shard_messages::Kept;
 use crate::handover::{
@@ -21,6 +22,12 @@ impl Channels {
         self.queue.ready() == 0 && self.next_due().is_none() && self.exchange.is_idle()
     }
 
+    /// Whether no other shard waits for what the external order is asked.
+    pub(in crate::broker) fn is_settled(&self) -> bool {
+        let mut all = (0..self.table.slots()).filter_map(|slot| self.table.at(slot));
+        !all.any(|(_, channel)| channel.upstream.as_ref().is_some_and(|one| one.has_joins()))
+    }
+
     /// The next messages of logs that have not gone over, of about so many bytes; `None` after the
     /// last channel.
     pub(in crate::broker) fn export_history(
@@ -33,10 +40,10 @@ impl Channels {
         }
         let (mut history, mut left) = (History::default(), bytes);
         while left > 0 && sent.next_slot < self.table.slots() {
-            let channel = self.homed_at(sent.next_slot);
+            let homed = self.homed_at(sent.next_slot);
             sent.next_slot += 1;
-            let Some(channel) = channel else { continue };
-            let after = sent.heads.get(&channel.name).copied().unwrap_or_default();
+            let Some((index, channel)) = homed else { continue };
+            let after = sent.head(&channel.name);
             let mut frames = Vec::new();
             for frame in channel.log.from(after.next()) {
                 if left == 0 {
@@ -45,7 +52,7 @@ impl Channels {
                     break;
                 }
                 left = left.saturating_sub(frame.bytes().len());
-                sent.heads.insert(channel.name.clone(), frame.seq);
+                sent.note(&channel.name, (index, channel.log.edition()), frame.seq);
                 frames.push(frame.for_another());
             }
             if !frames.is_empty() {
@@ -56,22 +63,25 @@ impl Channels {
     }
 
     /// The channel in a slot, if it is homed here. The engine's own is made anew with its probe.
-    fn homed_at(&self, slot: u32) -> Option<&Channel> {
-        let (_, channel) = self.table.at(slot)?;
+    fn homed_at(&self, slot: u32) -> Option<(ChannelIndex, &Channel)> {
+        let (index, channel) = self.table.at(slot)?;
         let is_homed = matches!(channel.role, Role::Home(_)) && !channel.name.is_probe();
-        is_homed.then_some(channel)
+        is_homed.then_some((index, channel))
     }
 
     /// Adds the channels that are homed here, and the positions of forgotten ones. Of logs it adds
     /// what was not sent.
     pub(in crate::broker) fn export(&self, state: &mut ShardState, sent: &Sent) {
         let homed = (0..self.table.slots()).filter_map(|slot| self.homed_at(slot));
-        let export = |channel: &Channel| {
-            let after = sent.heads.get(&channel.name).copied().unwrap_or_default();
-            channel.export(after)
+        let export = |(index, channel): (ChannelIndex, &Channel)| {
+            channel.export(sent.head_of(&channel.name, (index, channel.log.edition())))
         };
         state.channels = homed.map(export).collect();
         (state.forgotten, state.floor) = self.forgotten.export();
+        let all = (0..self.table.slots()).filter_map(|slot| self.table.at(slot));
+        let ahead = all.filter(|(_, channel)| channel.acknowledged > channel.log.head());
+        let ahead = ahead.map(|(_, channel)| (channel.name.clone(), channel.acknowledged));
+        state.acknowledged = ahead.collect();
     }
 
     /// How far the channels are that have live subscribers here, and are homed on other shards. The
@@ -113,15 +123,19 @@ impl Channels {
     }
 
     /// Asks the external order for what comes behind the logs that were taken over, now that
-    /// subscribers are there.
-    pub(in crate::broker) fn follow_on(&mut self) {
+    /// subscribers are there. Clients were told of these positions before the messages had come.
+    pub(in crate::broker) fn follow_on(&mut self, acknowledged: &[(ChannelName, Seq)]) {
+        acknowledged.iter().for_each(|(name, seq)| self.acknowledge(name, *seq));
         for slot in 0..self.table.slots() {
             let Some((index, channel)) = self.table.at(slot) else { continue };
-            let head = channel.log.head();
-            if channel.upstream.is_some() && !channel.is_unheard_everywhere() {
-                let upstream = self.table[index].upstream.as_mut();
-                upstream.into_iter().for_each(|upstream| upstream.follow_on(head));
+            let (head, is_heard) = (channel.log.head(), !channel.is_unheard_everywhere());
+            let Some(upstream) = &mut self.table[index].upstream else { continue };
+            if is_heard {
+                upstream.follow_on(head);
                 self.upstream.ask(index);
+            } else {
+                // Who comes later does not want what was published meanwhile.
+                upstream.unfollow();
             }
         }
     }
@@ -132,7 +146,8 @@ impl Channels {
         PlacedChannel { channel: taken, role, maker: made_by }: PlacedChannel,
         maker: impl Fn(u32) -> Option<ConnectionKey>,
     ) -> ChannelIndex {
-        let handover::Channel { name, head, frames, kept, lost, used_at, .. } = taken;
+        let handover::Channel { name, head, frames, kept, lost, used_at, is_followed, .. } = taken;
+        let is_outside = cx.is_external && !cx.is_own(&name);
         let (is_periodic, answers_requests) = uses_of(cx, &name);
         let class = Rc::clone(cx.class_of(&name));
         let mut channel = Channel::new(name, class, (cx.epoch, head), used_at);
@@ -147,7 +162,8 @@ impl Channels {
                 Role::Home(home)
             }
             PlacedRole::Replica { home, floor, has_kept } => {
-                let at = (floor, has_kept);
+                // An external order may have older messages than the home.
+                let at = (if is_outside { Seq(1) } else { floor }, has_kept);
                 Role::Replica(Replica::served((home, TAKEN_OVER), address, at))
             }
         };
@@ -159,9 +175,8 @@ impl Channels {
             channel.maker = Some(made);
         }
         let before = frames.first().map_or(head, |frame| Seq(frame.first.0 - 1));
-        let is_outside = cx.is_external && !cx.is_own(&channel.name);
         if is_outside && matches!(channel.role, Role::Home(_)) {
-            channel.upstream = Some(Box::default());
+            channel.upstream = Some(Upstream::taken_over(is_followed).into());
         }
         channel.log = Log::continued(cx.epoch, (before, lost), taken.last_at).sparse(is_outside);
         if !frames.is_empty() {
@@ -192,6 +207,7 @@ impl Channel {
             state: self.state.clone(),
             last: self.last.as_ref().map(|last: &Rc<Frame>| last.for_another()),
             used_at: self.used_at,
+            is_followed: self.upstream.as_ref().is_some_and(|upstream| upstream.is_followed()),
         }
     }
 }

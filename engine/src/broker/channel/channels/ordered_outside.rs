@@ -73,8 +73,10 @@ impl Channels {
             };
             let last = lack.last;
             let wanted = Older { since, last, messages: kept.frames, bytes: kept.bytes };
+            let taken_over = upstream.is_taken_over().then_some((cx.epoch, head));
             let name = channel.name.clone();
-            return Some(UpstreamRequest::Follow { channel: index, token, name, wanted });
+            let channel = index;
+            return Some(UpstreamRequest::Follow { channel, token, name, wanted, taken_over });
         }
     }
 

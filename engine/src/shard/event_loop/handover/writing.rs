@@ -64,7 +64,8 @@ impl EventLoop {
         add_ended(&mut state, (early, &exported), Cursor::new(travellers, places));
         let staying = slots.unclosed().count().saturating_sub(exported.len());
         handover.travellers = exported;
-        Exported { connections: handover.travellers.len(), state, staying }
+        let (epoch, is_degraded) = (self.hub.epoch(), self.hub.is_degraded());
+        Exported { connections: handover.travellers.len(), state, staying, epoch, is_degraded }
     }
 }
 
