@@ -24,6 +24,8 @@
 //! * `delivery_lag`: how long publications took from their stream to the engine.
 //! * `node`, `node_parts`: the thread's loop, and its tasks.
 //! * `stream_order`: the engine's end of it.
+//! * `node_handover`: what goes over to the process that goes on in the node's place. How far the
+//!   node is, it says in `stream_positions`, which is pure.
 //! * `inspection`: what servers and streams say, for commands that look.
 
 mod chain;
@@ -35,6 +37,7 @@ mod jetstream_requests;
 mod leadership;
 mod names;
 mod node;
+mod node_handover;
 mod node_parts;
 mod older_messages;
 mod outbox;
@@ -49,6 +52,7 @@ mod shared_stream;
 mod status;
 mod stored_publications;
 mod stream_order;
+mod stream_positions;
 mod stream_view;
 mod subjects;
 mod watched;
@@ -71,6 +75,7 @@ use jetstream_requests::{Acknowledgement, Requests};
 use names::Names;
 pub(crate) use names::shared_names;
 use node::{Node, Sources};
+pub(crate) use node_handover::{Membership, NodeHandover, STREAMS};
 use node_parts::Parts;
 use partition::Partition;
 use setup::patiently;
@@ -81,6 +86,7 @@ pub(crate) use shared_reader::{Carried, Shared, SharedEvent};
 pub(crate) use shared_stream::{Change, NotShared, SharedStream};
 pub use status::{ClusterStatus, StreamStatus};
 use stream_order::{Command, StreamOrder};
+use stream_positions::SharedPosition;
 use stream_view::Kept;
 use subjects::Subjects;
 
@@ -92,6 +98,7 @@ pub(crate) struct Cluster {
     order: Arc<StreamOrder>,
     status: Arc<Mutex<ClusterStatus>>,
     is_needed: bool,
+    handover: NodeHandover,
     feed: Option<oneshot::Sender<ExternalFeed>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
@@ -110,7 +117,7 @@ pub(crate) struct SharedEnd {
 pub(crate) struct SharedEnds {
     /// Clients that are ended, and tokens that count no more.
     pub(crate) control: SharedEnd,
-    /// What was in it when the node began.
+    /// What was in it when the node began, in order.
     pub(crate) before: Vec<SharedMessage>,
     /// States and status documents.
     pub(crate) documents: SharedEnd,
@@ -120,19 +127,23 @@ pub(crate) struct SharedEnds {
 struct Prepared {
     parts: Box<dyn FnOnce(ExternalFeed) -> Parts + Send>,
     sources: Sources,
-    readers: Vec<SharedReader>,
+    /// Of what concerns clients of all nodes, and of documents.
+    readers: [SharedReader; 2],
+    /// Where the first of them begins.
+    begins: oneshot::Receiver<Option<SharedPosition>>,
 }
 
 impl Cluster {
     /// Connects, makes or checks the streams, and begins a thread that serves once the engine runs.
-    /// `services` are the names of this node's services, `depth` what their JSON may have.
+    /// `services` are the names of this node's services, `depth` what their JSON may have. It goes
+    /// on in the place of another process that was `before`, if it does.
     ///
     /// # Errors
     /// [`SetupError`] in words for the operator.
     pub(crate) fn start(
         config: ClusterConfig,
-        services: Arc<[String]>,
-        depth: usize,
+        (services, depth): (Arc<[String]>, usize),
+        before: Option<Membership>,
     ) -> Result<(Cluster, SharedEnds), SetupError> {
         let is_needed = config.is_needed_to_be_ready;
         let (prepared, is_prepared) = std::sync::mpsc::sync_channel(1);
@@ -151,15 +162,15 @@ impl Cluster {
             };
             runtime.block_on(async {
                 let names = Names::new(services, depth);
-                let (ends, Prepared { parts, sources, readers }) =
-                    match prepare(Arc::new(config), names, stopped).await {
+                let (ends, Prepared { parts, sources, readers, begins }) =
+                    match prepare(Arc::new(config), names, stopped, before).await {
                         Ok(ready) => ready,
                         Err(error) => return drop(prepared.send(Err(error))),
                     };
                 drop(prepared.send(Ok(ends)));
                 // Without an engine there is nothing to serve.
                 let Ok(feed) = has_feed.await else { return };
-                readers.into_iter().for_each(|reader| drop(tokio::spawn(reader.run())));
+                tokio::spawn(read(readers, begins));
                 let (node, finds) = Node::new(parts(feed));
                 node.run(sources, finds).await;
             });
@@ -173,9 +184,10 @@ impl Cluster {
             let reason = "has ended before it was there".to_owned();
             SetupError::new("cluster", reason, "See the log.")
         };
-        let Ends { order, status, shared } = is_prepared.recv().map_err(|_| ended())??;
+        let Ends { order, status, handover, shared } =
+            is_prepared.recv().map_err(|_| ended())??;
         let (feed, stop, thread) = (Some(feed), Some(stop), Some(thread));
-        Ok((Cluster { order, status, is_needed, feed, stop, thread }, shared))
+        Ok((Cluster { order, status, is_needed, handover, feed, stop, thread }, shared))
     }
 
     /// What gives the engine's channels their order.
@@ -193,8 +205,14 @@ impl Cluster {
         self.is_needed.then(|| Arc::clone(&self.status))
     }
 
-    /// The engine runs: from now on it is served.
-    pub(crate) fn serve(&mut self, feed: ExternalFeed) {
+    /// The node's part in a hand-over.
+    pub(crate) fn handover(&self) -> NodeHandover {
+        self.handover.clone()
+    }
+
+    /// The engine runs, with so many shards: from now on it is served.
+    pub(crate) fn serve(&mut self, feed: ExternalFeed, shards: usize) {
+        self.handover.shards = shards;
         if let Some(to) = self.feed.take() {
             // Fails if the thread has panicked, which ends the process.
             let _ = to.send(feed);
@@ -212,6 +230,7 @@ impl Cluster {
 struct Ends {
     order: Arc<StreamOrder>,
     status: Arc<Mutex<ClusterStatus>>,
+    handover: NodeHandover,
     shared: SharedEnds,
 }
 
@@ -220,6 +239,7 @@ async fn prepare(
     config: Arc<ClusterConfig>,
     names: Names,
     stop: oneshot::Receiver<()>,
+    before: Option<Membership>,
 ) -> Result<(Ends, Prepared), SetupError> {
     let node: Arc<str> = format!("{:016x}", random()).into();
     let status = Arc::<Mutex<ClusterStatus>>::default();
@@ -234,20 +254,40 @@ async fn prepare(
     let partition = |(place, info): (usize, &stream_view::StreamInfo)| {
         let subjects = Subjects::new(&config.prefix, place);
         let kept = Kept { age: config.age, messages: config.channel_messages };
-        Partition::new(subjects, (&*node).into(), info.epoch, kept)
+        // Of this start: messages are numbered anew.
+        let mut partition = Partition::new(subjects, (&*node).into(), info.epoch, kept);
+        partition.view.begin(*info);
+        partition
     };
     let partitions: Vec<_> = infos.iter().enumerate().map(partition).collect();
     let (to_node, commands) = mpsc::unbounded_channel::<Command>();
     let order = Arc::new(StreamOrder::new(node::epoch(&partitions), to_node));
+    let is_new = before.is_none();
+    let known_as = before.map_or(Arc::clone(&node), |before| before.node().into());
+    let membership = Membership::new(&config, &known_as);
     let shared = |purpose| {
         let of = (Arc::clone(&requests), Arc::clone(&status));
-        prepare_shared(&client, SharedStream::new(purpose, &config, Arc::clone(&node), of), &order)
+        let stream = SharedStream::new(purpose, &config, Arc::clone(&known_as), of);
+        prepare_shared(&client, stream, &order)
     };
     let (control, mut reader) = shared(shared_stream::CONTROL).await?;
     // What is revoked must not count while the node serves.
     let before = reader.read_before().await?;
     let (documents, other) = shared(shared_stream::DOCUMENTS).await?;
-    let readers = vec![reader, other];
+    let readers = [reader, other];
+    let (go_on, begins) = oneshot::channel();
+    let mut go_on = Some(go_on);
+    if let Some(go_on) = go_on.take_if(|_| is_new) {
+        // The receiver is there.
+        let _ = go_on.send(None);
+    }
+    let handover = NodeHandover {
+        order: Arc::clone(&order),
+        control: Arc::clone(&control.stream),
+        membership,
+        shards: 0,
+        go_on: Arc::new(Mutex::new(go_on)),
+    };
     let streams = vec![Arc::clone(&control.stream), Arc::clone(&documents.stream)];
     let shared = SharedEnds { control, before, documents };
     let sources = Sources { live, elections, commands, acknowledgements, link, stop };
@@ -263,7 +303,19 @@ async fn prepare(
         partitions,
         shared: streams,
     });
-    Ok((Ends { order, status, shared }, Prepared { parts, sources, readers }))
+    Ok((Ends { order, status, handover, shared }, Prepared { parts, sources, readers, begins }))
+}
+
+/// Reads what all nodes read, from where another process stood, if one did.
+async fn read(
+    [mut control, documents]: [SharedReader; 2],
+    begins: oneshot::Receiver<Option<SharedPosition>>,
+) {
+    // Where nothing is taken over the process ends.
+    let Ok(begins) = begins.await else { return };
+    begins.into_iter().for_each(|position| control.go_on(position));
+    tokio::spawn(control.run());
+    documents.run().await;
 }
 
 /// Requests by a connection, and the acknowledgements of what they store.

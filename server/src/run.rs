@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{
-    Engine, HandedOver, ProbeKey, Protocol, Service, ServiceId, StandingBy, StartError, preflight,
+    Engine, HandedOver, ProbeKey, Protocol, Service, ServiceId, StartError, preflight,
 };
 
 use crate::access_log;
@@ -120,7 +120,7 @@ async fn serve_on(
 ) -> Result<Ended, RunError> {
     let mut stops = StopSignals::new()?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let mut before = take_over.map(TakeOver::begin).transpose()?;
+    let mut before = succession::begin(take_over, &config)?;
     // These first: when one of them is taken, no client has connected yet.
     let ports = take_ports(&settings, &mut config, before.as_mut())?;
     let control_ports = ports.control()?;
@@ -133,9 +133,8 @@ async fn serve_on(
     config.engine.probe = Some(key);
     let services = config.engine.services.clone();
     let access_log_thread = start_access_log(&settings, &mut config.engine)?;
-    let (mut cluster, others) = cluster_node::join(&settings, &mut config, &verifiers)?.unzip();
-    let (engine, standing_by) = start_engine(config.engine, before)?;
-    cluster.iter_mut().for_each(|cluster| cluster.serve(engine.external_feed()));
+    let (mut cluster, peers) = cluster_node::join(&settings, &mut config, &verifiers, &mut before)?;
+    let (engine, standing_by) = succession::start_engine(config.engine, before, cluster.as_mut())?;
     let services = bound(services, &engine);
     let live = LiveServices::new(Arc::clone(&services));
     let reload_status = Arc::<Mutex<ReloadStatus>>::default();
@@ -160,18 +159,19 @@ async fn serve_on(
         control_ports,
     };
     let predecessor = engine.predecessor();
+    let node = cluster.as_ref().map(Cluster::handover);
     let control = Control::new(engine, metrics, health, foreign, live, dashboard);
     let running = Arc::new(RwLock::new(Arc::clone(&settings)));
     let control = control.with_settings(Arc::clone(&running));
     let control = succession::prepare(control, &settings, &reloaders);
     let control = control.with_revocations(Arc::clone(verifiers.revocations()));
-    let control = cluster_node::attach(control, cluster.as_ref(), others);
+    let control = cluster_node::attach(control, cluster.as_ref(), peers);
     // An error drops it before the engine, whose shards wait for it.
     let standing_by = standing_by;
     let started = (Arc::clone(&settings), files);
     let reloader = ConfigReloader::new(source, started, Arc::clone(&running), parts, reload_status);
     let reloads = ReloadThread::new(reloader, reloaders, verifiers, Arc::clone(&control))?;
-    let succession = Succession::new(&settings, predecessor, &control, ports.sockets()?);
+    let succession = Succession::new(&settings, predecessor, &control, (ports.sockets()?, node));
     // The last step that may fail, where it takes over from another server; that serves meanwhile.
     let mut taken = succession.begin(standing_by)?;
     let (stop, stopped) = watch::channel(false);
@@ -192,16 +192,6 @@ async fn serve_on(
     drop(reloads);
     access_log_thread.inspect(access_log::finish);
     Ok(Ended::Drained)
-}
-
-/// Starts the engine, or one that goes on where that of another server ends.
-fn start_engine(
-    config: uringcast_engine::Config,
-    before: Option<TakeOver>,
-) -> Result<(Engine, Option<StandingBy>), RunError> {
-    let Some(before) = before else { return Ok((Engine::start(config)?, None)) };
-    let (engine, standing_by) = before.prepare(config)?;
-    Ok((engine, Some(standing_by)))
 }
 
 /// Metrics of these services and their certificates.

@@ -107,6 +107,24 @@ impl Chain {
         self.settle();
     }
 
+    /// A chain that goes on behind a position up to which everything was delivered. The channel is
+    /// known to have something up to `known`.
+    pub(crate) fn going_on((last, known): (u64, u64), unsure: bool) -> Chain {
+        let mut chain = Chain { state: State::Level, last, known, unsure, ..Chain::joining(0) };
+        chain.settle();
+        chain
+    }
+
+    /// The position up to which everything that is known of was delivered, if not all was; where it
+    /// has not begun, the one behind which it is to begin.
+    pub(crate) fn behind(&self) -> Option<u64> {
+        match self.state {
+            State::Level => None,
+            State::JoiningBehind { up_to } => Some(up_to),
+            State::Joining { .. } | State::Reading | State::Proving => Some(self.last),
+        }
+    }
+
     /// One that has not begun is to begin no later than behind this position.
     pub(crate) fn join_behind(&mut self, up_to: u64) {
         if matches!(self.state, State::Joining { .. }) {

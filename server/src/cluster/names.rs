@@ -84,3 +84,8 @@ pub(super) fn position(seq: u64) -> Seq {
 pub(super) fn message_of(seq: Seq) -> u64 {
     seq.0.div_ceil(crate::limits::PACKED_MESSAGES as u64)
 }
+
+/// The position of the newest message of which all publications are at this one or before it.
+pub(super) fn whole_before(seq: Seq) -> u64 {
+    seq.0 / crate::limits::PACKED_MESSAGES as u64
+}

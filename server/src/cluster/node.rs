@@ -18,6 +18,7 @@ use super::partition::Partition;
 use super::server_link::LinkEvent;
 use super::status::{ClusterStatus, SharedCounts};
 use super::stream_order::Command;
+use super::stream_positions::StreamPosition;
 use super::stream_view::Event;
 use super::watches::Watches;
 use super::{reads, subjects};
@@ -50,6 +51,8 @@ pub(super) struct Node {
     /// The engine had no room.
     is_full: bool,
     watches: Watches,
+    /// Waits until all is on its way to the engine.
+    handover: Option<oneshot::Sender<Vec<StreamPosition>>>,
 }
 
 impl Node {
@@ -67,6 +70,7 @@ impl Node {
             deliveries: Vec::new(),
             is_full: false,
             watches: Watches::default(),
+            handover: None,
         };
         (node, finds)
     }
@@ -134,6 +138,11 @@ impl Node {
         }
         self.watches.answer(&self.parts.partitions);
         self.deliver();
+        if let Some(reply) = self.handover.take_if(|_| !self.is_full) {
+            let positions = self.parts.partitions.iter().map(|one| one.view.position(now));
+            // Fails if nobody waits any more.
+            let _ = reply.send(positions.collect());
+        }
         for place in self.health.probes(now, &self.parts.partitions) {
             self.parts.probe(place, &self.found);
         }
@@ -230,6 +239,13 @@ impl Node {
             // A shard of the engine has other patterns.
             Command::Watch(request) => {
                 self.watches.change(&self.parts.names, request, &mut self.parts.partitions);
+            }
+            Command::Positions(reply) => self.handover = Some(reply),
+            Command::GoOn(positions, shards) => {
+                self.watches.begin_anew(shards);
+                for (partition, position) in self.parts.partitions.iter_mut().zip(&positions) {
+                    partition.view.take_over(now, position);
+                }
             }
         }
     }

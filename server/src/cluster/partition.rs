@@ -1,5 +1,7 @@
 //! One stream of the cluster, with the channels in it that this node serves.
 
+mod taking_over;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,6 +120,9 @@ impl Partition {
         (tokens, epoch): (Arc<str>, Epoch),
         request: FollowRequest,
     ) -> Option<ReadJob> {
+        if self.goes_on((&tokens, epoch), &request) {
+            return self.begin_with((&tokens, epoch), request);
+        }
         let interest = self.interests.entry(Arc::clone(&tokens)).or_insert_with(|| Interest {
             channel: request.channel.clone(),
             state: State::Joining(Vec::new()),
@@ -150,7 +155,7 @@ impl Partition {
         (epoch, head): (Epoch, Seq),
         request: FollowRequest,
     ) -> Option<ReadJob> {
-        if request.since.is_none() && request.last == 0 {
+        if request.since.is_none_or(|since| since == head) && request.last == 0 {
             let followed = Followed { epoch, head, after: head, messages: Vec::new() };
             request.reply.answer(Ok(followed));
             return None;

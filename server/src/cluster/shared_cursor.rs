@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::stream_positions::SharedPosition;
 use crate::limits::ROLLBACK_PATIENCE;
 
 /// The part of a stream that was read: everything up to a position that was still there.
@@ -63,6 +64,13 @@ impl SharedCursor {
     /// The leader does not answer: nothing is known of the time since it was asked before.
     pub(super) fn handle_silence(&mut self) {
         self.lacks_since = None;
+    }
+
+    /// Goes on where another process stood in the same life.
+    pub(super) fn go_on(&mut self, position: SharedPosition) {
+        if self.life == position.life {
+            (self.read, self.newest) = (position.read, position.read);
+        }
     }
 
     /// Reads from the beginning again.

@@ -15,6 +15,7 @@ use super::shared_cursor::{Arrival, Found, SharedCursor};
 use super::shared_message::SharedMessage;
 use super::shared_stream::SharedStream;
 use super::stream_order::StreamOrder;
+use super::stream_positions::SharedPosition;
 use crate::limits::{AUDIT_INTERVAL, DELETED_AGE, SHARED_RETRY};
 
 /// What has come of a stream. Each has an end before the next one comes.
@@ -91,7 +92,13 @@ impl SharedReader {
     pub(super) async fn begin(&mut self) -> Result<(), SetupError> {
         let info = self.stream.info().await?;
         self.cursor.begin(self.started.elapsed(), info.epoch, info.last_seq);
+        *self.stream.carried.lock() = SharedPosition { life: info.epoch, read: 0 };
         Ok(())
+    }
+
+    /// Goes on where another process stood.
+    pub(super) fn go_on(&mut self, position: SharedPosition) {
+        self.cursor.go_on(position);
     }
 
     /// Reads what is there before anything is served, and takes it as read.
@@ -103,7 +110,10 @@ impl SharedReader {
         loop {
             let from = self.cursor.next();
             let page = patiently(async || Ok(self.stream.page(from).await?)).await?;
-            let Some(last) = page.last() else { return Ok(all) };
+            let Some(last) = page.last() else {
+                self.stream.carried.lock().read = self.cursor.next() - 1;
+                return Ok(all);
+            };
             self.cursor.advance(last.seq);
             all.extend(page);
         }
@@ -168,6 +178,7 @@ impl SharedReader {
             Found::Other => {
                 tracing::warn!("a stream that all nodes read begins anew");
                 self.stream.reached.send_replace(0);
+                *self.stream.carried.lock() = SharedPosition { life: info.epoch, read: 0 };
                 self.say(SharedEvent::Anew).await?;
             }
         }

@@ -15,6 +15,7 @@ use super::jetstream_requests::{RequestError, Requests};
 use super::setup::{self, SetupError};
 use super::shared_message::{Address, ID, NODE, SharedMessage};
 use super::status::{ClusterStatus, SharedCounts};
+use super::stream_positions::SharedPosition;
 use super::stream_view::StreamInfo;
 use super::{random, reads};
 use crate::limits::{
@@ -82,6 +83,8 @@ pub(crate) struct SharedStream {
     pub(super) wake: Notify,
     /// What was read and carried out at this node.
     pub(super) reached: watch::Sender<u64>,
+    /// The same, of this life of the stream, for the process that goes on in the place of this one.
+    pub(crate) carried: Mutex<SharedPosition>,
 }
 
 impl SharedStream {
@@ -122,6 +125,7 @@ impl SharedStream {
             counts: Mutex::default(),
             wake: Notify::new(),
             reached: watch::Sender::new(0),
+            carried: Mutex::default(),
         }
     }
 

@@ -3,12 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 use uringcast_engine::{
     ChannelName, Epoch, ExternalOrder, FollowRequest, PublishError, PublishRequest, ReadRequest,
     WatchRequest,
 };
 
-/// What the engine asks of the cluster.
+use super::stream_positions::StreamPosition;
+
+/// What the engine asks of the cluster, and the server for a hand-over.
 #[derive(Debug)]
 pub(super) enum Command {
     /// Something is published.
@@ -21,6 +24,10 @@ pub(super) enum Command {
     Read(ReadRequest),
     /// Channels are of interest that begin so.
     Watch(WatchRequest),
+    /// How far the node is, once all that it knows of is on its way to the engine.
+    Positions(oneshot::Sender<Vec<StreamPosition>>),
+    /// The engine takes over from one that stood here; it has so many shards.
+    GoOn(Vec<StreamPosition>, usize),
 }
 
 /// The streams as the engine sees them.
@@ -40,6 +47,19 @@ impl StreamOrder {
     /// says that there is no answer.
     fn ask(&self, command: Command) {
         let _ = self.commands.send(command);
+    }
+
+    /// How far the node is, once all that it knows of is on its way to the engine; `None` if the
+    /// cluster's thread has ended.
+    pub(super) async fn positions(&self) -> Option<Vec<StreamPosition>> {
+        let (reply, positions) = oneshot::channel();
+        self.ask(Command::Positions(reply));
+        positions.await.ok()
+    }
+
+    /// The engine takes over from one that stood here; it has so many shards.
+    pub(super) fn go_on(&self, streams: Vec<StreamPosition>, shards: usize) {
+        self.ask(Command::GoOn(streams, shards));
     }
 
     /// All streams together are in another life.

@@ -5,6 +5,7 @@ mod auditing;
 mod audits;
 mod channels;
 mod coverage;
+mod going_on;
 mod life;
 mod stream_questions;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use audits::Audits;
 use channels::Channels;
 use coverage::Coverage;
+use going_on::Inherited;
 use life::Life;
 use stream_questions::Questions;
 pub(crate) use stream_questions::{Answer, Question, QuestionId, StreamInfo};
@@ -86,6 +88,8 @@ pub(crate) struct StreamView {
     watched: Arc<Watched>,
     /// What was seen of the stream, while there are some.
     coverage: Coverage,
+    /// Of a process that has handed its channels over.
+    inherited: Inherited,
 }
 
 impl StreamView {
@@ -101,6 +105,7 @@ impl StreamView {
             audits: Audits::default(),
             watched: Arc::default(),
             coverage: Coverage::default(),
+            inherited: Inherited::default(),
         }
     }
 

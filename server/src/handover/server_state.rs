@@ -7,6 +7,7 @@ use uringcast_engine::ServiceId;
 use uringcast_engine::handover::{Blob, SecretBytes};
 
 use crate::certs::TicketKeys;
+use crate::cluster::STREAMS;
 use crate::http::Control;
 
 const METRICS: &str = "server.metrics";
@@ -50,6 +51,8 @@ pub(crate) fn unpack(blobs: &[Blob], control: &Control) -> Result<(), String> {
             (METRICS, None) => {}
             (REPEATS, _) => control.idempotency.take_over(bytes, Instant::now())?,
             (REVOCATIONS, _) => control.revocations.take_over(bytes)?,
+            // The node reads it.
+            (STREAMS, _) => {}
             _ if !is_required => {}
             (other, _) => return Err(format!("a part {other:?} of the state is not known")),
         }

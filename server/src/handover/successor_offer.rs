@@ -7,9 +7,11 @@ use std::thread;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use uringcast_engine::{HandedOver, NotHandedOver, Predecessor};
 
 use super::{HttpSockets, server_state};
+use crate::cluster::NodeHandover;
 use crate::http::Control;
 use crate::limits::{HANDOVER_PAUSE, HANDOVER_REQUESTS};
 
@@ -19,6 +21,7 @@ pub(crate) struct Offer {
     pub(crate) engine: Predecessor,
     pub(crate) control: Arc<Control>,
     pub(crate) http: HttpSockets,
+    pub(crate) cluster: Option<NodeHandover>,
     pub(crate) runtime: Handle,
 }
 
@@ -29,6 +32,8 @@ enum Kept {
     Engine(#[from] NotHandedOver),
     #[error("this process serves on: an HTTP request is under way for {HANDOVER_REQUESTS:?}")]
     Request,
+    #[error("this process serves on: the cluster's thread does not answer")]
+    Cluster,
     #[error("this process serves on: {0}")]
     System(#[from] io::Error),
 }
@@ -70,13 +75,20 @@ impl Offer {
     fn hand_over(&self, socket: UnixStream) -> Result<HandedOver, Kept> {
         tracing::info!("a new process connects to take over");
         let (to, theirs) = UnixStream::pair()?;
-        let base = [self.http.blob()];
+        let mut base = vec![self.http.blob()];
+        base.extend(self.cluster.as_ref().map(NodeHandover::membership));
         let stopped = self.engine.begin(socket, &base, &self.http.descriptors(&theirs))?;
         drop(theirs);
         // HTTP requests wait from here on. If the hand-over fails they are answered here, else
         // they are passed on with their connections.
         let held = self.control.hold_requests(&self.runtime).ok_or(Kept::Request)?;
-        let handed_over = stopped.finish(&server_state::pack(&self.control))?;
+        let mut state = server_state::pack(&self.control);
+        if let Some(cluster) = &self.cluster {
+            let positions = async { timeout(HANDOVER_REQUESTS, cluster.positions()).await };
+            let positions = self.runtime.block_on(positions).ok().flatten();
+            state.push(positions.ok_or(Kept::Cluster)?);
+        }
+        let handed_over = stopped.finish(&state)?;
         let _runtime = self.runtime.enter();
         if let Err(error) = self.control.passing().begin(to) {
             tracing::error!("HTTP connections are closed, and not passed on: {error}");

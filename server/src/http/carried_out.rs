@@ -15,14 +15,27 @@ use crate::cluster::{Address, Carried, Shared, SharedEvent, SharedMessage};
 use crate::limits::SHARED_BODY;
 use crate::log::AUDIT;
 
-/// Carries out what the other nodes tell, until the cluster ends.
-pub(crate) async fn carry_out(control: Arc<Control>, mut events: mpsc::Receiver<Shared>) {
+/// Carries out what the other nodes tell, until the cluster ends. What was stored up to `before`
+/// was read when this node began: what is revoked there counts already.
+pub(crate) async fn carry_out(
+    control: Arc<Control>,
+    mut events: mpsc::Receiver<Shared>,
+    before: u64,
+) {
     let Some(others) = control.others.clone() else { return };
     while let Some(Shared { what, done }) = events.recv().await {
+        // A process that takes over goes on behind the last one. What stays here is this one's.
+        let _passage = control.gate.pass().await;
         let carried = match what {
-            SharedEvent::Message { is_own: true, .. } => Carried::Out,
+            SharedEvent::Message { message, is_own: true, .. } => {
+                others.carried_out(message.seq);
+                Carried::Out
+            }
             SharedEvent::Message { message, is_new, .. } => {
-                handle((&others, &control), &message, is_new).await
+                let of = (is_new, is_new && message.seq <= before);
+                let carried = handle((&others, &control), &message, of).await;
+                others.carried_out(message.seq);
+                carried
             }
             SharedEvent::Anew => {
                 others.remember(control.revocations.in_force());
@@ -42,7 +55,7 @@ pub(crate) async fn carry_out(control: Arc<Control>, mut events: mpsc::Receiver<
 async fn handle(
     (others, control): (&OtherNodes, &Control),
     message: &SharedMessage,
-    is_new: bool,
+    (is_new, is_late): (bool, bool),
 ) -> Carried {
     let Some(Address { kind, service, .. }) = Address::parse(&message.tail) else {
         return Carried::Bad;
@@ -53,7 +66,7 @@ async fn handle(
     match kinds.into_iter().find(|known| known.name() == kind) {
         Some(kind) if is_new => command(control, id, (kind, &message.body)).await,
         Some(_) => Carried::Out,
-        None if kind == REVOKE => revoke(control, id, message).await,
+        None if kind == REVOKE => revoke(control, id, message, is_late).await,
         None => Carried::Bad,
     }
 }
@@ -68,8 +81,14 @@ async fn command(control: &Control, id: ServiceId, (kind, body): (Kind, &Bytes))
     Carried::Out
 }
 
-/// Puts in force what another node has revoked.
-async fn revoke(control: &Control, id: ServiceId, message: &SharedMessage) -> Carried {
+/// Puts in force what another node has revoked. With `is_late` it counts already, and clients may
+/// be here that were taken over.
+async fn revoke(
+    control: &Control,
+    id: ServiceId,
+    message: &SharedMessage,
+    is_late: bool,
+) -> Carried {
     let Ok(revocation) = revocation(message) else { return Carried::Bad };
     let meant = control.revocations.meant(&revocation);
     let until = revocation.until;
@@ -77,8 +96,8 @@ async fn revoke(control: &Control, id: ServiceId, message: &SharedMessage) -> Ca
     // The disk may be slow.
     let learned = move || revocations.learn([(id, revocation)]);
     match tokio::task::spawn_blocking(learned).await {
-        Ok(Ok(false)) => return Carried::Out,
-        Ok(Ok(true)) => {}
+        Ok(Ok(false)) if !is_late => return Carried::Out,
+        Ok(Ok(_)) => {}
         Ok(Err(RevokeError::Full)) | Err(_) => return Carried::Refused,
         Ok(Err(RevokeError::NotSaved(error))) => {
             tracing::error!("a revocation of another node was not saved: {error}");

@@ -88,6 +88,11 @@ impl OtherNodes {
         Arc::new(nodes)
     }
 
+    /// This node has carried out what was stored up to a position.
+    pub(super) fn carried_out(&self, seq: u64) {
+        self.control.carried.lock().read = seq;
+    }
+
     /// What a service is called between nodes.
     pub(super) fn name(&self, service: ServiceId) -> &str {
         &self.names[service.index()]

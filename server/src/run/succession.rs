@@ -2,18 +2,51 @@
 //! taken over itself.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use uringcast_engine::{HandedOver, Predecessor, ServiceId, StandingBy};
+use uringcast_engine::{Engine, HandedOver, Predecessor, ServiceId, StandingBy};
 
 use super::RunError;
 use crate::certs::CertReloader;
-use crate::handover::{HttpSockets, Offer, SocketFile, TakeOverError, start_if_replaced, unpack};
+use crate::cluster::{Cluster, NodeHandover};
+use crate::config::Config;
+use crate::handover::{
+    HttpSockets, Offer, SocketFile, TakeOver, TakeOverError, start_if_replaced, unpack,
+};
 use crate::http::Control;
 use crate::settings::Settings;
 use crate::systemd;
+
+/// Connects to the server that this one is to take over from, if there is one.
+pub(super) fn begin(
+    from: Option<&Path>,
+    config: &Config,
+) -> Result<Option<TakeOver>, TakeOverError> {
+    from.map(|path| TakeOver::begin(path, config.cluster.as_ref())).transpose()
+}
+
+/// Starts the engine, or one that goes on where that of another server ends. The cluster serves it,
+/// if there is one.
+pub(super) fn start_engine(
+    config: uringcast_engine::Config,
+    before: Option<TakeOver>,
+    cluster: Option<&mut Cluster>,
+) -> Result<(Engine, Option<StandingBy>), RunError> {
+    let (engine, standing_by) = match before {
+        None => (Engine::start(config)?, None),
+        Some(before) => {
+            let (engine, standing_by) = before.prepare(config)?;
+            (engine, Some(standing_by))
+        }
+    };
+    if let Some(cluster) = cluster {
+        cluster.serve(engine.external_feed(), engine.shards());
+    }
+    Ok((engine, standing_by))
+}
 
 /// The control plane with what another process goes on with.
 pub(super) fn prepare(
@@ -32,6 +65,7 @@ pub(super) struct Succession<'a> {
     engine: Predecessor,
     control: &'a Arc<Control>,
     http: HttpSockets,
+    cluster: Option<NodeHandover>,
 }
 
 /// Where a successor may take over, which is told of; without `handover_socket` nowhere.
@@ -45,9 +79,9 @@ impl<'a> Succession<'a> {
         settings: &'a Settings,
         engine: Predecessor,
         control: &'a Arc<Control>,
-        http: HttpSockets,
+        (http, cluster): (HttpSockets, Option<NodeHandover>),
     ) -> Succession<'a> {
-        Succession { settings, engine, control, http }
+        Succession { settings, engine, control, http, cluster }
     }
 
     /// Takes over, if there is somebody to take over from; then waits for a successor.
@@ -61,7 +95,11 @@ impl<'a> Succession<'a> {
             return self.wait(false);
         };
         let prepared = standing_by.read().map_err(TakeOverError::from)?;
-        if let Err(why) = unpack(prepared.blobs(), self.control) {
+        let unpacked = unpack(prepared.blobs(), self.control).and_then(|()| match &self.cluster {
+            Some(cluster) => cluster.go_on(prepared.blobs()),
+            None => Ok(()),
+        });
+        if let Err(why) = unpacked {
             return Err(TakeOverError::from(prepared.refuse(&why)).into());
         }
         prepared.serve().map_err(TakeOverError::from)?;
@@ -88,13 +126,13 @@ impl<'a> Succession<'a> {
     }
 
     fn wait(self, replaces: bool) -> Result<Taken, RunError> {
-        let Succession { settings, engine, control, http } = self;
+        let Succession { settings, engine, control, http, cluster } = self;
         let Some(path) = &settings.handover_socket else {
             return Ok(Taken { is_taken: None, file: None });
         };
         let (listener, file) = SocketFile::bind(path, replaces, settings)?;
         let (control, runtime) = (Arc::clone(control), Handle::current());
-        let offer = Offer { listener, engine, control, http, runtime };
+        let offer = Offer { listener, engine, control, http, cluster, runtime };
         Ok(Taken { is_taken: Some(offer.start()?), file: Some(file) })
     }
 }

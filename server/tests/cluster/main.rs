@@ -7,6 +7,7 @@ mod common;
 mod support;
 
 mod control;
+mod handover;
 mod nodes;
 mod patterns;
 mod setup;

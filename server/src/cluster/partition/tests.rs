@@ -128,3 +128,64 @@ fn what_waits_for_older_messages_that_cannot_be_read_is_delivered_to_patterns() 
     let items = partition.handle_backlog(names, (tokens, job.of), None);
     assert!(is_gap_to(&items, position(6)), "{items:?}");
 }
+
+/// Asks to follow a channel that was taken over up to a position; what is answered.
+fn take_over(
+    partition: &mut Partition,
+    (tokens, epoch): (&Arc<str>, Epoch),
+    seq: Seq,
+) -> Option<Result<Followed, Unavailable>> {
+    let (sender, receiver) = mpsc::channel();
+    let reply = Reply::new(move |answer| drop(sender.send(answer)));
+    let channel = ChannelName::parse("room:1").unwrap();
+    let (last, messages, bytes) = (0, 100, 1 << 20);
+    let (since, taken_over) = (Some(seq), Some((epoch, seq)));
+    let request = FollowRequest { channel, since, last, messages, bytes, taken_over, reply };
+    assert!(partition.follow((Arc::clone(tokens), Epoch(1)), request).is_none());
+    receiver.try_recv().ok().flatten()
+}
+
+/// A partition whose stream has nine messages, and what its view asks beside its audit.
+fn begun() -> (Partition, impl Fn(&mut Partition) -> Vec<Question>) {
+    let mut partition = Partition::new(Subjects::new("u", 0), "n".into(), 1, KEPT);
+    partition.view.begin(StreamInfo { epoch: 1, created: 0, first_seq: 1, last_seq: 9 });
+    let asked = |partition: &mut Partition| {
+        let all = std::iter::from_fn(|| partition.view.poll_question(Duration::ZERO));
+        all.map(|(_, question)| question).filter(|question| *question != Question::Info).collect()
+    };
+    (partition, asked)
+}
+
+#[test]
+fn a_channel_that_was_taken_over_goes_on_at_once_and_asks_nothing() {
+    let tokens: Arc<str> = "a.room:1".into();
+    let (mut partition, asked) = begun();
+    let answer = take_over(&mut partition, (&tokens, Epoch(1)), position(4)).unwrap().unwrap();
+    assert_eq!((answer.head, answer.after, answer.messages.len()), (position(4), position(4), 0));
+    assert_eq!((partition.view.last(&tokens), asked(&mut partition)), (4, Vec::new()));
+    // What names the position before follows; what does not has something missing before it.
+    let message = |seq, prev| Message { seq, prev, time: 1, data: Bytes::new() };
+    partition.view.handle_live(Duration::ZERO, &tokens, message(10, 4));
+    assert_eq!(partition.view.last(&tokens), 10);
+    partition.view.handle_live(Duration::ZERO, &tokens, message(13, 12));
+    assert_eq!(partition.view.last(&tokens), 10);
+    assert_eq!(asked(&mut partition), [Question::Messages { channel: tokens, from: 10 }]);
+}
+
+#[test]
+fn of_a_message_that_was_taken_over_in_part_the_rest_is_read() {
+    let tokens: Arc<str> = "a.room:1".into();
+    let (mut partition, asked) = begun();
+    let part = Seq(position(5).0 - 3);
+    let answer = take_over(&mut partition, (&tokens, Epoch(1)), part).unwrap().unwrap();
+    assert_eq!(answer.head, part);
+    assert_eq!(asked(&mut partition), [Question::Messages { channel: tokens, from: 4 }]);
+}
+
+#[test]
+fn a_position_of_another_epoch_is_asked_for_as_ever() {
+    let tokens: Arc<str> = "a.room:1".into();
+    let (mut partition, asked) = begun();
+    assert!(take_over(&mut partition, (&tokens, Epoch(2)), position(4)).is_none());
+    assert_eq!(asked(&mut partition), [Question::Newest { channels: vec![tokens] }]);
+}

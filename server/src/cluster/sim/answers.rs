@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    fn info(&self) -> Answer {
+    pub(super) fn info(&self) -> Answer {
         let mut info = self.stream.info();
         if self.plan.sabotage == Some(Sabotage::OneLife) {
             info.epoch = 1;

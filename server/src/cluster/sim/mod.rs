@@ -6,6 +6,7 @@
 //! channel of each node has decided with what the stream had, `patterns` what was owed to those.
 
 mod answers;
+mod handovers;
 mod met;
 mod node;
 mod patterns;
@@ -98,4 +99,9 @@ fn patterns_that_do_not_read_what_they_have_missed_are_caught() {
 #[test]
 fn channels_that_appear_behind_a_hole_as_if_there_was_none_are_caught() {
     is_caught(Sabotage::HastyAppearance);
+}
+
+#[test]
+fn a_process_that_goes_on_without_what_patterns_lack_is_caught() {
+    is_caught(Sabotage::ForgottenSeen);
 }

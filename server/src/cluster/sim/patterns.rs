@@ -21,6 +21,10 @@ impl Patterns {
         Patterns { prefixes, from, had: HashMap::new() }
     }
 
+    pub(super) fn prefixes(&self) -> &'static [&'static str] {
+        self.prefixes
+    }
+
     pub(super) fn want(&self, channel: &str) -> bool {
         self.prefixes.iter().any(|prefix| channel.starts_with(prefix))
     }

@@ -19,6 +19,8 @@ pub(super) enum Sabotage {
     NoCoverage,
     /// Channels that appear behind a hole begin with what came.
     HastyAppearance,
+    /// A process that goes on for another one looks for what patterns lack behind what is there.
+    ForgottenSeen,
 }
 
 /// What one seed makes of the world.
@@ -43,6 +45,8 @@ pub(super) struct Plan {
     pub(super) has_lives: bool,
     /// Nodes have patterns.
     pub(super) watches: bool,
+    /// Other processes go on in the places of nodes.
+    pub(super) hands_over: bool,
 }
 
 impl Plan {
@@ -63,12 +67,14 @@ impl Plan {
             has_purges: per_channel == 0 && rng.u8(..).is_multiple_of(3),
             has_lives: rng.u8(..).is_multiple_of(3),
             watches: seed % 2 == 1,
+            hands_over: !seed.is_multiple_of(4),
         }
     }
 
     /// Nothing that a gap could be about.
     pub(super) fn loses_nothing(&self) -> bool {
         let is_in_order = self.losses == 0 && self.late == 0 && self.failures == 0;
+        let is_in_order = is_in_order && !self.hands_over;
         is_in_order && !self.is_rough && !self.has_purges && !self.has_lives
     }
 }

@@ -38,6 +38,11 @@ impl Witness {
         }
     }
 
+    /// The position up to which the subscriber has everything, once it has begun.
+    pub(super) fn last(&self) -> Option<u64> {
+        self.last
+    }
+
     /// The node has begun another life of the stream.
     pub(super) fn handle_epoch(&mut self, branch: usize) {
         (self.last, self.delivered, self.branch) = (None, None, branch);

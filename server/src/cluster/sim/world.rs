@@ -38,12 +38,13 @@ pub(super) struct World {
     pub(super) lives: HashMap<u64, usize>,
     pub(super) has_quorum: bool,
     channels: Vec<Arc<str>>,
+    pub(super) kept: Kept,
     pub(super) nodes: Vec<Node>,
     due: BinaryHeap<Reverse<(Duration, u64)>>,
     parcels: HashMap<u64, (usize, Parcel)>,
     sent: u64,
     is_calm: bool,
-    met: Met,
+    pub(super) met: Met,
     steps: VecDeque<String>,
 }
 
@@ -59,6 +60,7 @@ impl World {
             lives: HashMap::from([(1, 0)]),
             has_quorum: true,
             channels: (0..plan.channels).map(|n| format!("channel:{n}").into()).collect(),
+            kept,
             nodes: (0..plan.nodes).map(|_| Node::new(kept)).collect(),
             due: BinaryHeap::new(),
             parcels: HashMap::new(),
@@ -112,6 +114,7 @@ impl World {
             720..722 if self.plan.has_lives => self.recreate(),
             722..724 if self.plan.has_lives => self.roll_back(),
             728..732 if self.plan.watches => self.watch(node),
+            732..740 if self.plan.hands_over => self.hand_over(node),
             724..728 => {
                 let seconds = self.rng.u64(1..150);
                 self.pass(Duration::from_secs(seconds));
@@ -236,6 +239,18 @@ impl World {
         let seconds = self.rng.u64(3..20);
         self.pass(Duration::from_secs(seconds));
         all.iter().for_each(|node| self.reconnect(*node));
+    }
+
+    /// What is on its way to a node, or from it, is lost, or only some of what is published.
+    pub(super) fn lose_parcels(&mut self, node: usize) {
+        let loses = self.rng.bool();
+        let rng = &mut self.rng;
+        self.parcels.retain(|_, (of, parcel)| match parcel {
+            _ if *of != node => true,
+            Parcel::Live { .. } => !loses || rng.bool(),
+            Parcel::Question { .. } | Parcel::Answer { .. } => false,
+            Parcel::Election => true,
+        });
     }
 
     /// Lets all happen that is due within this time.

@@ -12,8 +12,10 @@ impl StreamView {
     /// From now on these channels are followed as soon as something is published to them. Each
     /// begins with a [`Step::Begin`](crate::cluster::chain::Step::Begin).
     pub(crate) fn watch(&mut self, watched: Arc<Watched>) {
+        let seen = self.inherited.seen.take().unwrap_or(self.floor);
         if self.watched.is_empty() {
-            self.coverage = Coverage::begin(self.floor);
+            self.coverage = Coverage::begin(seen);
+            self.coverage.handle_known(self.floor);
         }
         self.watched = watched;
         // What is missed of others is not looked for.

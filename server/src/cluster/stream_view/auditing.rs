@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::audits::{Audit, Stage, Verified};
 use super::channels::retry_after;
 use super::coverage::Coverage;
+use super::going_on::Inherited;
 use super::life::{Life, Verdict};
 use super::{Answer, Event, StreamInfo, StreamView};
 use crate::limits::{AUDIT_TRIES, NEWEST_CHANNELS};
@@ -104,7 +105,7 @@ impl StreamView {
         audit.stage = anchor.map_or(Stage::Channels, Stage::Life);
     }
 
-    fn begin_life(&mut self, now: Duration, info: StreamInfo) {
+    pub(super) fn begin_life(&mut self, now: Duration, info: StreamInfo) {
         self.channels.counts.restarts += u64::from(self.life.is_some());
         // All of a stream that was made anew is new.
         let is_new = self.life.as_ref().is_some_and(|life| life.created() != info.created);
@@ -112,6 +113,7 @@ impl StreamView {
         self.coverage = Coverage::begin(seen);
         self.coverage.handle_known(info.last_seq);
         self.life = Some(Life::new(&info));
+        self.inherited = Inherited::default();
         self.floor = info.last_seq;
         self.audits.verified = Some(Verified { floor: info.last_seq, at: now });
         self.was_out_of_touch = false;

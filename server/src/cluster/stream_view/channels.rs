@@ -136,6 +136,13 @@ impl Channels {
         self.entries.values().filter(|entry| entry.chain.want().is_some()).count()
     }
 
+    /// The position up to which everything that is known of was delivered, in those of these
+    /// channels that are behind.
+    pub(super) fn served(&self, is_meant: impl Fn(&str) -> bool) -> Option<u64> {
+        let meant = self.entries.iter().filter(|(channel, _)| is_meant(channel));
+        meant.filter_map(|(_, entry)| entry.chain.behind()).min()
+    }
+
     /// Those that audits can compare.
     pub(super) fn begun(&self) -> Vec<Arc<str>> {
         let begun = self.entries.iter().filter(|(_, entry)| entry.chain.has_begun());
