@@ -14,6 +14,7 @@
 //! The others speak with the servers, on a thread of their own:
 //!
 //! * `server_link`, `jetstream_requests`, `reads`: the connection, requests and answers, reads.
+//! * `server_turns`, which is pure: which server is next when the connection is made anew.
 //! * `setup`: the streams, made or checked.
 //! * `leadership`: what is known of a stream's leader, and when to go to another server.
 //! * `partition`: one stream, and what passes between it and the engine.
@@ -44,6 +45,7 @@ mod outbox;
 mod partition;
 mod reads;
 mod server_link;
+mod server_turns;
 mod setup;
 mod shared_cursor;
 mod shared_message;

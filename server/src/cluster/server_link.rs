@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, ReconnectToServer};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::cluster_config::ClusterConfig;
+use super::random;
+use super::server_turns::ServerTurns;
 use super::setup::SetupError;
 use crate::limits::{
     CONNECT_PATIENCE, CONNECTION_EVENTS, CONNECTION_TIMEOUT, LIVE_MESSAGES, PING_INTERVAL,
@@ -30,12 +33,18 @@ pub(super) async fn connect(
     node: &str,
 ) -> Result<(Client, mpsc::Receiver<LinkEvent>), SetupError> {
     let (events, received) = mpsc::channel(CONNECTION_EVENTS);
+    let turns = Mutex::new(ServerTurns::default());
     let mut options = ConnectOptions::new()
         .name(format!("uringcast {node}"))
         .ping_interval(PING_INTERVAL)
         .connection_timeout(CONNECTION_TIMEOUT)
         .subscription_capacity(LIVE_MESSAGES)
         .reconnect_delay_callback(reconnect_after)
+        .reconnect_to_server_callback(move |known, _| {
+            let known = known.into_iter().map(|server| (server.addr, server.did_connect));
+            let next = turns.lock().next(&known.collect::<Vec<_>>(), random());
+            async move { next.map(|addr| ReconnectToServer { addr, delay: None }) }
+        })
         .event_callback(move |event| {
             let events = events.clone();
             async move { report(event, &events) }
