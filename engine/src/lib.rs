@@ -24,7 +24,8 @@
 //!   [`ClientCommand`].
 //! * **Replace settings while it runs**: [`Engine::live_config`], a [`LiveConfig`].
 //! * **Share the order of channels with other engines**: an [`ExternalOrder`] gives messages their
-//!   positions, and delivers by [`Engine::external_feed`].
+//!   positions, and delivers by [`Engine::external_feed`]. It is told who is present, and may keep
+//!   a [`Roster`] of each channel.
 //! * **Hand all connections over to another process**: [`Engine::predecessor`], [`Successor`].
 //! * **Encrypt**: [`TlsSource`], whose configuration can be replaced while it runs; [`KernelTls`].
 //! * **Bound what a channel keeps, and join small messages**: [`Retention`]; of some
@@ -91,13 +92,14 @@
 //! # Which module imports which
 //!
 //! limits ← types ← config ← wire ← broker ← shard ← api; telemetry beside wire; `sync` ←
-//! `shared_frame` ← handover ← wire, broker, shard, api. Beside them `telemetry` ← `exposition` ←
-//! `websocket_metrics`: the counters in Prometheus's format, and `WebSocketMetrics` for programs
-//! with sockets of their own. `shard` alone uses the crate `uringcast-ring` (`engine/ring`), which
-//! imports nothing of this one. A test (`tests/tidy/arrows.rs`) holds the table of these arrows and
-//! that it has no circle. The broker has no I/O, no atomics and no log, and reads no clock and no
-//! environment, so that a seeded simulation can run several shards on one thread
-//! (`broker/sim/mod.rs`). docs/ARCHITECTURE.md numbers the invariants that comments cite.
+//! `shared_frame` ← handover ← wire, broker, shard, api; handover ← `roster` ← broker. Beside them
+//! `telemetry` ← `exposition` ← `websocket_metrics`: the counters in Prometheus's format, and
+//! `WebSocketMetrics` for programs with sockets of their own. `shard` alone uses the crate
+//! `uringcast-ring` (`engine/ring`), which imports nothing of this one. A test
+//! (`tests/tidy/arrows.rs`) holds the table of these arrows and that it has no circle. The broker
+//! has no I/O, no atomics and no log, and reads no clock and no environment, so that a seeded
+//! simulation can run several shards on one thread (`broker/sim/mod.rs`). docs/ARCHITECTURE.md
+//! numbers the invariants that comments cite.
 
 mod api;
 #[doc(hidden)]
@@ -107,6 +109,7 @@ pub mod exposition;
 #[doc(hidden)]
 pub mod handover;
 pub mod limits;
+mod roster;
 mod shard;
 #[doc(hidden)]
 pub mod shared_frame;
@@ -133,10 +136,11 @@ pub use broker::{
 pub use config::{
     Access, AuthMode, ChannelClass, ChannelPrefix, ClassRetention, ClassRule, ClientRequest,
     Compression, Config, Correlation, ExternalOrder, FollowRequest, Followed, HistoryAccess,
-    KernelTls, Origins, ProbeKey, Protocol, Proxies, PublishRequest, ReadPage, ReadRequest,
-    Reconnect, Retention, Rule, Service, SessionProtocol, SlowPolicy, StatusRequest, TlsSource,
-    Unavailable, WatchRequest,
+    KernelTls, Origins, PresenceReport, PresenceRequest, ProbeKey, Protocol, Proxies,
+    PublishRequest, ReadPage, ReadRequest, Reconnect, Retention, Rule, Service, SessionProtocol,
+    SlowPolicy, StatusRequest, TlsSource, Unavailable, WatchRequest,
 };
+pub use roster::{Roster, RosterChange};
 #[doc(hidden)]
 pub use shard::Delivery;
 pub use types::{

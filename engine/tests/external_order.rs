@@ -5,6 +5,8 @@
 mod older_messages;
 #[path = "external_order/patterns.rs"]
 mod patterns;
+#[path = "external_order/presence.rs"]
+mod presence;
 
 use std::collections::{HashMap, HashSet};
 use std::net::TcpStream;
@@ -14,9 +16,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 use uringcast_engine::{
-    ChannelName, Config, Engine, Epoch, EventName, ExternalFeed, ExternalOrder, FeedItem,
-    FollowRequest, Followed, HistoryRange, JsonObject, Publication, PublishError, PublishRequest,
-    ReadPage, ReadRequest, Seq, Sequenced, Service, ServiceId, ShardId, Unavailable, WatchRequest,
+    ChannelName, ChannelPattern, ClassRule, Config, Engine, Epoch, EventName, ExternalFeed,
+    ExternalOrder, FeedItem, FollowRequest, Followed, HistoryRange, JsonObject, PresenceRequest,
+    Publication, PublishError, PublishRequest, ReadPage, ReadRequest, Roster, Seq, Sequenced,
+    Service, ServiceId, ShardId, Unavailable, WatchRequest,
 };
 
 const SERVICE: ServiceId = ServiceId(0);
@@ -36,6 +39,7 @@ struct Stream {
     is_silent: bool,
     /// Nothing can be said of channels.
     is_unreadable: bool,
+    rosters: HashMap<String, Roster>,
 }
 
 /// One engine's end of it.
@@ -120,6 +124,10 @@ impl ExternalOrder for Node {
         request.reply.answer(Ok(()));
     }
 
+    fn report_presence(&self, request: PresenceRequest) {
+        presence::report(self, request);
+    }
+
     fn read(&self, request: ReadRequest) {
         let stream = self.stream();
         let mut messages = stream.messages(&request.channel);
@@ -152,7 +160,11 @@ impl Cluster {
         let start = |place| {
             let node = Node { stream: Arc::clone(&stream), place };
             let listen = vec!["127.0.0.1:0".parse().unwrap()];
-            let service = Service { listen, anonymous_publish: true, ..Service::default() };
+            let channels = ChannelPattern::parse("present:*").unwrap();
+            let rule = ClassRule { presence: Some(true), ..ClassRule::new(channels) };
+            let classes = vec![rule];
+            let service =
+                Service { listen, anonymous_publish: true, classes, ..Service::default() };
             let external_order = Some(Arc::new(node) as Arc<dyn ExternalOrder>);
             let config = Config { shards: Some(2), external_order, ..Config::from(service) };
             let engine = Engine::start(config).unwrap();

@@ -10,6 +10,7 @@
 //! * `subjects`, `stored_publications`, `names`: how channels and publications stand in a stream.
 //! * `older_messages`: older messages, as the engine takes them.
 //! * `watched`: the channels that patterns want.
+//! * `node_presence`: who is subscribed, at all nodes.
 //!
 //! The others speak with the servers, on a thread of their own:
 //!
@@ -20,6 +21,7 @@
 //! * `partition`: one stream, and what passes between it and the engine.
 //! * `shared_stream`, `shared_message`, `shared_reader`: a stream that every node reads whole, for
 //!   what concerns all nodes; `shared_cursor`, which is pure, is how far it was read.
+//! * `presence_link`, `node_subjects`: what passes between presence, the engine and other nodes.
 //! * `watches`: who wants them, and waits until they are watched.
 //! * `health`, `status`: whether publications can be ordered; what is shown of it.
 //! * `delivery_lag`: how long publications took from their stream to the engine.
@@ -40,9 +42,12 @@ mod names;
 mod node;
 mod node_handover;
 mod node_parts;
+mod node_presence;
+mod node_subjects;
 mod older_messages;
 mod outbox;
 mod partition;
+mod presence_link;
 mod reads;
 mod server_link;
 mod server_turns;
@@ -79,7 +84,9 @@ pub(crate) use names::shared_names;
 use node::{Node, Sources};
 pub(crate) use node_handover::{Membership, NodeHandover, STREAMS};
 use node_parts::Parts;
+use node_presence::NodeId;
 use partition::Partition;
+use server_link::subscribe;
 use setup::patiently;
 pub(crate) use setup::{RECOMMENDED_VERSION, SetupError, is_at_least};
 pub(crate) use shared_message::{Address, SharedMessage};
@@ -137,14 +144,15 @@ struct Prepared {
 
 impl Cluster {
     /// Connects, makes or checks the streams, and begins a thread that serves once the engine runs.
-    /// `services` are the names of this node's services, `depth` what their JSON may have. It goes
-    /// on in the place of another process that was `before`, if it does.
+    /// `services` are the names of this node's services, `depth` what their JSON may have;
+    /// `keeps_presence`: the node takes part in presence before it has a subscriber. It goes on in
+    /// the place of another process that was `before`, if it does.
     ///
     /// # Errors
     /// [`SetupError`] in words for the operator.
     pub(crate) fn start(
         config: ClusterConfig,
-        (services, depth): (Arc<[String]>, usize),
+        (services, depth, keeps_presence): (Arc<[String]>, usize, bool),
         before: Option<Membership>,
     ) -> Result<(Cluster, SharedEnds), SetupError> {
         let is_needed = config.is_needed_to_be_ready;
@@ -163,7 +171,7 @@ impl Cluster {
                 }
             };
             runtime.block_on(async {
-                let names = Names::new(services, depth);
+                let names = (Names::new(services, depth), keeps_presence);
                 let (ends, Prepared { parts, sources, readers, begins }) =
                     match prepare(Arc::new(config), names, stopped, before).await {
                         Ok(ready) => ready,
@@ -239,7 +247,7 @@ struct Ends {
 /// Connects, subscribes, and makes or checks the streams.
 async fn prepare(
     config: Arc<ClusterConfig>,
-    names: Names,
+    (names, keeps_presence): (Names, bool),
     stop: oneshot::Receiver<()>,
     before: Option<Membership>,
 ) -> Result<(Ends, Prepared), SetupError> {
@@ -263,7 +271,10 @@ async fn prepare(
     };
     let partitions: Vec<_> = infos.iter().enumerate().map(partition).collect();
     let (to_node, commands) = mpsc::unbounded_channel::<Command>();
-    let order = Arc::new(StreamOrder::new(node::epoch(&partitions), to_node));
+    let epoch = node::epoch(&partitions);
+    let order = Arc::new(StreamOrder::new(epoch, to_node));
+    let me = (NodeId(random()), epoch, keeps_presence);
+    let (of_nodes, presence, nodes) = presence_link::begin(&client, &config, me).await?;
     let is_new = before.is_none();
     let known_as = before.map_or(Arc::clone(&node), |before| before.node().into());
     let membership = Membership::new(&config, &known_as);
@@ -292,7 +303,7 @@ async fn prepare(
     };
     let streams = vec![Arc::clone(&control.stream), Arc::clone(&documents.stream)];
     let shared = SharedEnds { control, before, documents };
-    let sources = Sources { live, elections, commands, acknowledgements, link, stop };
+    let sources = Sources { live, elections, nodes, commands, acknowledgements, link, stop };
     let (shown, of_node) = (Arc::clone(&status), Arc::clone(&order));
     let parts = Box::new(move |feed| Parts {
         config,
@@ -304,6 +315,8 @@ async fn prepare(
         reads: Arc::new(Semaphore::new(BACKLOG_READS)),
         partitions,
         shared: streams,
+        nodes: of_nodes,
+        presence,
     });
     Ok((Ends { order, status, handover, shared }, Prepared { parts, sources, readers, begins }))
 }
@@ -344,13 +357,6 @@ async fn prepare_shared(
     let mut reader = SharedReader::new(Arc::clone(&stream), live, Arc::clone(order), to);
     patiently(async || reader.begin().await).await?;
     Ok((SharedEnd { stream, events }, reader))
-}
-
-async fn subscribe(client: &Client, to: String) -> Result<async_nats::Subscriber, SetupError> {
-    client.subscribe(to).await.map_err(|error| {
-        let reason = format!("does not let this node subscribe: {error}");
-        SetupError::new("cluster", reason, "See what its account may do.")
-    })
 }
 
 /// Hands answers to who awaits them, until the connection is given up.

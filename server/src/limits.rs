@@ -3,11 +3,13 @@
 
 mod cluster_bounds;
 mod handover_bounds;
+mod presence_bounds;
 
 use std::time::Duration;
 
 pub use cluster_bounds::*;
 pub use handover_bounds::*;
+pub use presence_bounds::*;
 
 /// Bytes of one publish request: a batch of many small messages, or a few of the largest.
 pub const MAX_PUBLISH_BODY: usize = 16 << 20;

@@ -7,9 +7,10 @@ use super::Engine;
 use super::cursor::Cursor;
 use super::handle::Handle;
 use crate::broker::{ChannelEntry, ChannelState};
+use crate::config::{ExternalOrder, PresenceReport, PresenceRequest};
 use crate::limits::CHANNELS_PAGE;
 use crate::shard::Question;
-use crate::types::{ChannelName, Epoch, PresenceList, PublishError, Seq, ServiceId};
+use crate::types::{ChannelName, Epoch, PresenceList, PublishError, Reply, Seq, ServiceId};
 
 /// One channel as [`Engine::channels`] lists it.
 #[derive(Clone, Debug)]
@@ -79,19 +80,25 @@ impl Engine {
         (Vec::new(), None)
     }
 
-    /// Who is subscribed to a channel by name; `None` where its class keeps no presence.
+    /// Who is subscribed to a channel by name, over all engines that share its order; `None` where
+    /// its class keeps no presence.
     ///
     /// # Errors
-    /// [`PublishError::Saturated`] when a shard has too many commands queued.
+    /// [`PublishError::Saturated`] when a shard has too many commands queued,
+    /// [`PublishError::Unavailable`] when the external order cannot tell.
     pub async fn presence(
         &self,
         channel: ChannelName,
     ) -> Result<Option<PresenceList>, PublishError> {
         let handle = &self.topology.handle;
-        let home = handle.homes.of(&channel).index();
+        let (home, name) = (handle.homes.of(&channel).index(), channel.clone());
         let ask = handle.ask(home, |reply| Question::Presence { channel, reply })?;
         // No answer: the shard has ended.
-        Ok(ask.await.ok().flatten())
+        let list = ask.await.ok().flatten();
+        match (&handle.external, list) {
+            (Some(external), Some(_)) => ask_outside(&**external, name).await.map(Some),
+            (_, list) => Ok(list),
+        }
     }
 
     /// A channel; `None` if nothing was published there and nobody is subscribed.
@@ -118,6 +125,20 @@ impl Engine {
             class,
         }))
     }
+}
+
+/// Asks the external order who is in a channel.
+async fn ask_outside(
+    order: &dyn ExternalOrder,
+    channel: ChannelName,
+) -> Result<PresenceList, PublishError> {
+    let (sender, answer) = oneshot::async_channel();
+    // Fails if whoever has asked waits no longer.
+    let reply = Reply::new(move |list| drop(sender.send(list)));
+    let reports = vec![PresenceReport::Asked { channel, reply }];
+    order.report_presence(PresenceRequest { reports, reply: Reply::new(|_| ()) });
+    let list = answer.await.ok().flatten();
+    list.and_then(Result::ok).ok_or(PublishError::Unavailable)
 }
 
 fn info((entry, subscribers): (ChannelEntry, u64)) -> ChannelInfo {

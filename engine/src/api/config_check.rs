@@ -90,14 +90,7 @@ fn check_service(service: &Service) -> Result<(), StartError> {
 
 /// What a service may not have where an external order gives messages their positions.
 fn check_order(service: &Service) -> Result<(), String> {
-    let Service { name, classes, .. } = service;
-    if let Some(rule) = classes.iter().find(|rule| rule.presence == Some(true)) {
-        return Err(format!(
-            "class {} of {name} has presence, which engines with an external order do not keep: \
-             take it out",
-            rule.channels
-        ));
-    }
+    let name = &service.name;
     if let Protocol::Custom(protocol) = &service.protocol {
         return Err(format!(
             "{name} has the protocol {protocol:?}, whose channel is not ordered outside: serve it \

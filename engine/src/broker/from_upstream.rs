@@ -108,6 +108,8 @@ impl Parts {
             UpstreamNotice::Read { id, page } => {
                 self.sessions.handle_read(&mut self.core, id, page);
             }
+            UpstreamNotice::PresenceKnown => self.core.handle_presence_known(),
+            UpstreamNotice::Presence { id, list } => self.handle_presence(id, list),
             UpstreamNotice::Epoch(epoch) => self.begin_epoch(epoch),
             UpstreamNotice::Degraded(why) => self.degrade(why),
         }

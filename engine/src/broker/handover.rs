@@ -294,7 +294,11 @@ impl Core {
             self.channels.add_by_pattern(index);
         }
         if let Some(attendance) = attendance {
-            self.presence.import_attendance((key, channel), id, attendance);
+            match self.cx.is_external {
+                // Its order is told by each process anew.
+                true => self.enter_presence(key, index, attendance.user.as_deref()),
+                false => self.presence.import_attendance((key, channel), id, attendance),
+            }
         }
     }
 }

@@ -4,7 +4,6 @@
 
 mod handover;
 mod reports;
-mod roster;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -14,10 +13,9 @@ use slab::Slab;
 use uuid::Uuid;
 
 use self::reports::Reports;
-pub(in crate::broker) use self::roster::Change;
-use self::roster::Roster;
 use super::shard_messages::PresenceReport;
 use crate::limits::PRESENCE_LINGER;
+use crate::roster::{Roster, RosterChange};
 use crate::types::{
     ChannelName, ConnectionKey, Epoch, Member, PresenceList, RequestId, Seq, ShardId, Time,
 };
@@ -248,7 +246,7 @@ impl Presence {
     }
 
     /// The next thing to tell a channel's subscribers.
-    pub(super) fn next_change(&mut self, channel: &ChannelName, now: Time) -> Option<Change> {
+    pub(super) fn next_change(&mut self, channel: &ChannelName, now: Time) -> Option<RosterChange> {
         let kept = self.rosters.get_mut(channel)?;
         if let Some(change) = kept.roster.next_change(now) {
             return Some(change);
@@ -275,13 +273,17 @@ impl Presence {
                 members: Some(Vec::new()),
             };
         };
-        let (count, connections) = (roster.count(), roster.connections());
-        PresenceList { epoch, seq, count, connections, members: roster.members() }
+        roster.list(epoch, seq)
     }
 
     /// Subscribed connections in the rosters of channels homed here.
     pub(super) fn connections(&self) -> usize {
         self.connections
+    }
+
+    /// Subscriptions of this shard's connections that count.
+    pub(super) fn subscriptions(&self) -> usize {
+        self.reports.len()
     }
 }
 

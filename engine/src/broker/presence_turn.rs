@@ -4,17 +4,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::core::Core;
 use super::lifecycle::Parts;
-use super::presence::{Ask, Change};
+use super::presence::Ask;
 use super::session;
 use super::shard_messages::{Notice, PresenceReport, Request};
+use super::upstream_messages::UpstreamRequest;
+use crate::config::Unavailable;
 use crate::limits::{PRESENCE_EVENTS, PRESENCE_REPORTS};
+use crate::roster::RosterChange;
 use crate::types::{
-    ChannelIndex, ChannelName, ConnectionKey, EventName, JsonObject, PresenceList, Publication,
-    RequestId, ShardId,
+    ChannelIndex, ChannelName, ConnectionKey, PresenceList, Publication, RequestId, ShardId,
 };
 
 impl Core {
@@ -29,7 +29,7 @@ impl Core {
             return;
         }
         let channel = self.channels.name(index).clone();
-        let (home, id) = (self.cx.homes.of(&channel), self.connections.id(self.cx.shard, key));
+        let (home, id) = (self.told_of(&channel), self.connections.id(self.cx.shard, key));
         self.presence.enter(home, (key, channel), id, user.map(Into::into));
     }
 
@@ -37,8 +37,14 @@ impl Core {
     pub(super) fn leave_presence(&mut self, key: ConnectionKey, index: ChannelIndex, ended: bool) {
         if !self.presence.has_none() {
             let channel = self.channels.name(index).clone();
-            self.presence.leave(self.cx.homes.of(&channel), (key, channel), ended);
+            self.presence.leave(self.told_of(&channel), (key, channel), ended);
         }
+    }
+
+    /// In whose queue reports of a channel's subscribers wait: where an external order keeps
+    /// rosters, all leave from here.
+    pub(super) fn told_of(&self, channel: &ChannelName) -> ShardId {
+        if self.cx.is_external { self.cx.shard } else { self.cx.homes.of(channel) }
     }
 
     /// A client asks who is there.
@@ -48,7 +54,7 @@ impl Core {
         channel: ChannelName,
         request: Option<Option<Box<str>>>,
     ) {
-        let home = self.cx.homes.of(&channel);
+        let home = self.told_of(&channel);
         self.presence.ask(home, Ask { key, channel, request });
     }
 
@@ -118,35 +124,31 @@ impl Core {
         }
     }
 
-    fn event_of(&self, channel: &ChannelName, change: &Change) -> Publication {
-        #[derive(Serialize)]
-        struct Count {
-            count: usize,
-            connections: usize,
-        }
-        let (event, data) = match change {
-            Change::Join(member) => ("presence.join", json(member)),
-            Change::Leave(member) => ("presence.leave", json(member)),
-            Change::Count => {
-                let PresenceList { count, connections, .. } = self.presence_of(channel);
-                ("presence.count", json(&Count { count, connections }))
-            }
-            Change::List => {
-                let mut list = self.presence_of(channel);
-                // Its own position.
-                list.seq = list.seq.next();
-                ("presence.list", json(&list))
-            }
-        };
-        let event = EventName::parse(event).expect("our own names are short");
-        Publication { channel: channel.clone(), event, data, key: None }
+    fn event_of(&self, channel: &ChannelName, change: &RosterChange) -> Publication {
+        change.event(channel, || {
+            let mut list = self.presence_of(channel);
+            // Its own position.
+            list.seq = list.seq.next();
+            list
+        })
     }
-}
 
-/// A document of our own as the `data` of an event.
-fn json(value: &impl Serialize) -> JsonObject {
-    let bytes = serde_json::to_vec(value).expect("our documents are JSON");
-    JsonObject::parse(&bytes).expect("our documents are objects")
+    /// Tells the external order what it does not know of this shard's subscribers.
+    fn report_presence(&mut self) {
+        let shard = self.cx.shard;
+        if self.presence.may_report(shard) {
+            let reports = self.presence.take_reports(shard, PRESENCE_REPORTS);
+            if !reports.is_empty() {
+                self.presence.set_reporting(shard, true);
+                self.cx.push_upstream(UpstreamRequest::Presence { reports });
+            }
+        }
+    }
+
+    /// The external order knows what it was told: the next reports may leave.
+    pub(super) fn handle_presence_known(&mut self) {
+        self.presence.set_reporting(self.cx.shard, false);
+    }
 }
 
 impl Parts {
@@ -156,6 +158,9 @@ impl Parts {
         let core = &mut self.core;
         if core.presence.is_unused() {
             return;
+        }
+        if core.cx.is_external {
+            return core.report_presence();
         }
         core.presence.expire(core.cx.time());
         for shard in (0..core.cx.homes.shards()).map(|shard| ShardId(shard as u8)) {
@@ -186,6 +191,24 @@ impl Parts {
         self.core.links.answered(from);
         self.core.presence.set_reporting(from, false);
         self.answer_presence(lists);
+    }
+
+    /// The external order says who is there, or cannot.
+    pub(super) fn handle_presence(
+        &mut self,
+        id: RequestId,
+        list: Result<Box<PresenceList>, Unavailable>,
+    ) {
+        match list {
+            Ok(list) => self.answer_presence(vec![(id, Arc::from(list))]),
+            Err(why) => {
+                let ask = self.core.presence.answered(id);
+                if self.core.connections.is_open(ask.key) {
+                    session::tell_presence_unavailable(&mut self.core, &ask, why);
+                    self.sessions.go_on_after_answer(ask.key);
+                }
+            }
+        }
     }
 
     fn answer_presence(&mut self, lists: Vec<(RequestId, Arc<PresenceList>)>) {

@@ -37,7 +37,10 @@ mod permissions;
 mod streams;
 mod waiting;
 
-pub(super) use answers::{new_epoch as tell_epoch, presence as tell_presence};
+pub(super) use answers::{
+    new_epoch as tell_epoch, presence as tell_presence,
+    presence_unavailable as tell_presence_unavailable,
+};
 pub(super) use backlog::Waiting;
 pub(super) use envelope::too_fast;
 

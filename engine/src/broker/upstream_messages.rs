@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::pattern_set::PatternSet;
+use super::shard_messages::PresenceReport;
 use crate::config::{Followed, ReadPage, Unavailable};
 use crate::types::{
-    ChannelIndex, ChannelName, Epoch, FeedItem, JoinToken, Publication, PublishError, RequestId,
-    Seq, Sequenced,
+    ChannelIndex, ChannelName, Epoch, FeedItem, JoinToken, PresenceList, Publication, PublishError,
+    RequestId, Seq, Sequenced,
 };
 
 /// From a shard to the external order, answered by [`UpstreamNotice`] but for `Unfollow`.
@@ -55,6 +56,13 @@ pub enum UpstreamRequest {
         version: u32,
         /// All of them.
         set: Arc<PatternSet>,
+    },
+    /// Clients of the shard have subscribed where presence is kept, or have no more, or ask.
+    /// Answered by [`UpstreamNotice::PresenceKnown`] and a [`UpstreamNotice::Presence`] for each
+    /// who asks.
+    Presence {
+        /// In the order in which it happened.
+        reports: Vec<PresenceReport>,
     },
 }
 
@@ -142,6 +150,15 @@ pub enum UpstreamNotice {
         version: u32,
         /// Whether it comes.
         is_watched: bool,
+    },
+    /// The shard may report further subscribers.
+    PresenceKnown,
+    /// Who is in a channel that keeps presence.
+    Presence {
+        /// The shard's id of the question.
+        id: RequestId,
+        /// Who is there.
+        list: Result<Box<PresenceList>, Unavailable>,
     },
     /// All logs begin anew: positions of another epoch are over.
     Epoch(Epoch),

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::types::{
-    ChannelName, Epoch, Publication, PublishError, Reply, Seq, Sequenced, ServiceId, ShardId,
+    ChannelName, Epoch, PresenceList, Publication, PublishError, Reply, Seq, Sequenced, ServiceId,
+    ShardId,
 };
 
 /// Gives the messages of channels their order, for all engines that share it. An engine without one
@@ -47,6 +50,12 @@ pub trait ExternalOrder: fmt::Debug + Send + Sync {
     /// does not want it by [`ExternalOrder::unfollow`]. An answer to `follow` has no head that is
     /// beyond what was delivered of a watched channel.
     fn watch(&self, request: WatchRequest);
+
+    /// Clients have subscribed to channels whose class keeps presence, or have no more, or ask who
+    /// is there. The order keeps the rosters, such as by [`Roster`](crate::Roster), and publishes
+    /// what changes in them as messages of the channels ([`RosterChange`](crate::RosterChange)):
+    /// engines know those by their names. An engine that begins tells of all that it has.
+    fn report_presence(&self, request: PresenceRequest);
 }
 
 /// Something to be published.
@@ -151,6 +160,45 @@ pub struct WatchRequest {
     pub channels: Vec<ChannelPrefix>,
     /// They are watched.
     pub reply: Reply<Result<(), Unavailable>>,
+}
+
+/// What a shard tells of its clients.
+#[derive(Debug)]
+pub struct PresenceRequest {
+    /// In the order in which it happened.
+    pub reports: Vec<PresenceReport>,
+    /// They are known, those who ask aside: the shard's next ones may come.
+    pub reply: Reply<()>,
+}
+
+/// Something that has happened to a channel whose class keeps presence.
+#[derive(Debug)]
+pub enum PresenceReport {
+    /// A connection has subscribed by name.
+    Entered {
+        /// To which channel.
+        channel: ChannelName,
+        /// The id with which it was welcomed, which no other connection of any engine has.
+        connection: Uuid,
+        /// The user that its token names. It may have been another one before.
+        user: Option<Arc<str>>,
+    },
+    /// It has subscribed no more.
+    Left {
+        /// From which channel.
+        channel: ChannelName,
+        /// The same id.
+        connection: Uuid,
+        /// Whether the connection has ended.
+        ended: bool,
+    },
+    /// A client, or an operator, asks who is there.
+    Asked {
+        /// In which channel.
+        channel: ChannelName,
+        /// All that was reported before of the channel is in the list.
+        reply: Reply<Result<PresenceList, Unavailable>>,
+    },
 }
 
 /// Nothing can be read now.

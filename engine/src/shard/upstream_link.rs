@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::broker::Hub;
+use crate::broker::shard_messages::PresenceReport;
 use crate::broker::upstream_messages::{Older, ReadRange, UpstreamNotice, UpstreamRequest};
 use crate::config::{
-    ExternalOrder, FollowRequest, PublishRequest, ReadRequest, Unavailable, WatchRequest,
+    self, ExternalOrder, FollowRequest, PresenceRequest, PublishRequest, ReadRequest, Unavailable,
+    WatchRequest,
 };
 use crate::sync::{Mailbox, MailboxReceiver};
 use crate::types::{PublishError, Reply, ShardId};
@@ -93,6 +95,29 @@ impl UpstreamLink {
                 });
                 let (shard, channels) = (self.shard, set.prefixes());
                 self.order.watch(WatchRequest { shard, channels, reply });
+            }
+            UpstreamRequest::Presence { reports } => {
+                let reports = reports.into_iter().map(|report| self.report(report)).collect();
+                let reply = self.reply(|_| UpstreamNotice::PresenceKnown);
+                self.order.report_presence(PresenceRequest { reports, reply });
+            }
+        }
+    }
+
+    fn report(&self, report: PresenceReport) -> config::PresenceReport {
+        match report {
+            PresenceReport::Entered { channel, connection, user } => {
+                config::PresenceReport::Entered { channel, connection, user }
+            }
+            PresenceReport::Left { channel, connection, ended } => {
+                config::PresenceReport::Left { channel, connection, ended }
+            }
+            PresenceReport::Asked { id, channel } => {
+                let reply = self.reply(move |list| {
+                    let list = list.unwrap_or(Err(Unavailable)).map(Box::new);
+                    UpstreamNotice::Presence { id, list }
+                });
+                config::PresenceReport::Asked { channel, reply }
             }
         }
     }

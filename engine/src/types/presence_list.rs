@@ -70,3 +70,12 @@ pub struct PresenceList {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<Present>>,
 }
+
+impl PresenceList {
+    /// Of a channel without anybody.
+    #[must_use]
+    pub fn empty() -> PresenceList {
+        let members = Some(Vec::new());
+        PresenceList { epoch: Epoch(0), seq: Seq(0), count: 0, connections: 0, members }
+    }
+}

@@ -19,7 +19,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sync", &["limits", "types"]),
     ("shared_frame", &["limits", "sync", "types"]),
     ("handover", &["limits", "shared_frame", "types"]),
-    ("broker", &["config", "handover", "limits", "shared_frame", "telemetry", "types", "wire"]),
+    ("roster", &["handover", "limits", "types"]),
+    (
+        "broker",
+        &["config", "handover", "limits", "roster", "shared_frame", "telemetry", "types", "wire"],
+    ),
     (
         "shard",
         &[

@@ -43,6 +43,7 @@ impl Limits {
             ("Scrapes of an embedder's metrics", "engine/src/limits/scrapes.rs"),
             ("Server", "server/src/limits.rs"),
             ("Cluster", "server/src/limits/cluster_bounds.rs"),
+            ("Presence over nodes", "server/src/limits/presence_bounds.rs"),
             ("A hand-over of the server", "server/src/limits/handover_bounds.rs"),
         ];
         Limits(files.map(|(heading, path)| File::read(heading, path)).into())

@@ -53,7 +53,7 @@ pub(super) const SHARES: &[Share] = &[
         key: NONE,
         service: NONE,
         kept: "{PRESENCE_EVENTS} events an iteration, and within what the log takes",
-        tests: &["engine/src/broker/presence/roster/tests.rs::\
+        tests: &["engine/src/roster/tests.rs::\
              many_are_counted_and_named_again_when_they_are_few"],
     },
     Share {

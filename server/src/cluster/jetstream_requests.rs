@@ -13,7 +13,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::outbox::AttemptId;
-use crate::limits::{ANSWER_MESSAGES, QUESTION_PATIENCE, READ_PATIENCE, SEND_PATIENCE};
+use crate::limits::{
+    ANSWER_MESSAGES, FLUSH_PATIENCE, QUESTION_PATIENCE, READ_PATIENCE, SEND_PATIENCE,
+};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +102,20 @@ impl Requests {
         let reply = format!("{}.a.{stream}.{}", self.inbox, attempt.0);
         let send = self.client.publish_with_reply_and_headers(subject, reply, headers, data);
         timeout(SEND_PATIENCE, send).await.map_err(|_| RequestError::Late)?.map_err(Into::into)
+    }
+
+    /// Sends something that nobody answers, and that may be lost.
+    pub(crate) async fn tell(&self, subject: String, data: Vec<u8>) {
+        let send = self.client.publish(subject, data.into());
+        if !matches!(timeout(SEND_PATIENCE, send).await, Ok(Ok(()))) {
+            tracing::debug!("a message to other nodes was not sent");
+        }
+    }
+
+    /// Waits until the server has what was sent, for a moment at most.
+    pub(crate) async fn flush(&self) {
+        // Without a connection nobody is told.
+        let _ = timeout(FLUSH_PATIENCE, self.client.flush()).await;
     }
 
     /// Connects anew, to any of the servers.

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_nats::Subscriber;
 use futures_util::StreamExt as _;
+use futures_util::stream::Select;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use uringcast_engine::{Epoch, FeedItem};
@@ -31,6 +32,8 @@ const BEING_STORED: u64 = 10_158;
 pub(super) struct Sources {
     pub(super) live: Subscriber,
     pub(super) elections: Subscriber,
+    /// What nodes tell each other.
+    pub(super) nodes: Select<Subscriber, Subscriber>,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) acknowledgements: mpsc::Receiver<Acknowledgement>,
     pub(super) link: mpsc::Receiver<LinkEvent>,
@@ -77,8 +80,8 @@ impl Node {
 
     /// Runs until it is told to stop.
     pub(super) async fn run(mut self, sources: Sources, mut finds: mpsc::UnboundedReceiver<Found>) {
-        let Sources { live, mut elections, mut commands, acknowledgements, mut link, mut stop } =
-            sources;
+        let Sources { live, mut elections, mut nodes, mut commands, .. } = sources;
+        let Sources { acknowledgements, mut link, mut stop, .. } = sources;
         let (mut live, mut acknowledgements) = (live.ready_chunks(LIVE_CHUNK), acknowledgements);
         loop {
             self.settle().await;
@@ -99,8 +102,12 @@ impl Node {
                 Some(found) = finds.recv() => self.handle_found(found),
                 Some(event) = link.recv() => self.handle_link(event),
                 Some(election) = elections.next() => self.handle_election(&election.payload),
+                Some(message) = nodes.next() => {
+                    let now = self.now();
+                    self.parts.handle_node_message(now, &message);
+                }
                 () = sleep_until(due) => {}
-                _ = &mut stop => return,
+                _ = &mut stop => return self.parts.say_goodbye().await,
             }
         }
     }
@@ -114,13 +121,15 @@ impl Node {
         let partitions = self.parts.partitions.iter();
         let due = partitions.flat_map(|one| [one.view.next_due(), one.outbox.next_due()]);
         let retry = self.is_full.then(|| now + DELIVERY_RETRY);
-        let due = due.flatten().chain(retry).chain([self.health.next_due(now)]).min();
+        let due = due.flatten().chain(retry).chain(self.parts.presence.next_due());
+        let due = due.chain([self.health.next_due(now)]).min();
         self.started + due.unwrap_or(now)
     }
 
     /// Carries out what the parts have decided, until nothing is left.
     async fn settle(&mut self) {
         let now = self.now();
+        self.parts.run_presence(now, &self.found).await;
         for place in 0..self.parts.partitions.len() {
             self.take_events(place);
             while let Some(asked) = self.parts.partitions[place].view.poll_question(now) {
@@ -151,12 +160,14 @@ impl Node {
         }
         if let Some(change) = self.health.change(now, &self.parts.partitions) {
             change.tell(&self.parts.feed);
+            self.parts.presence.set_degraded(now, self.health.degraded().is_some());
         }
         if now >= self.shown + STATUS_INTERVAL {
             self.shown = now;
             let shared = self.parts.shared.iter().map(|stream| *stream.counts.lock());
             let shared = shared.fold(SharedCounts::default(), SharedCounts::plus);
-            let status = ClusterStatus::of(&self.health, &self.parts.partitions, shared);
+            let of = (shared, self.parts.presence.faults());
+            let status = ClusterStatus::of(&self.health, &self.parts.partitions, of);
             *self.parts.status.lock() = status;
         }
     }
@@ -174,6 +185,7 @@ impl Node {
                         partition.counts.lag.record(message.time, clock);
                     }
                     let more = partition.handle_step(of, &channel, step, &mut jobs);
+                    self.parts.note_presence(&channel, &more);
                     self.deliveries.extend(more);
                 }
             }
@@ -193,6 +205,7 @@ impl Node {
         self.parts.partitions.iter_mut().for_each(Partition::forget_all);
         self.parts.order.set_epoch(self.epoch);
         self.parts.shared.iter().for_each(|stream| stream.wake.notify_one());
+        self.parts.presence.begin_epoch(self.epoch);
         self.parts.feed.begin_epoch(self.epoch);
     }
 
@@ -236,6 +249,7 @@ impl Node {
                 let job = self.parts.partitions[place].read(tokens, request);
                 self.parts.read(place, job, &self.found);
             }
+            Command::Presence(request) => self.parts.handle_presence_request(now, request),
             // A shard of the engine has other patterns.
             Command::Watch(request) => {
                 self.watches.change(&self.parts.names, request, &mut self.parts.partitions);
@@ -277,6 +291,7 @@ impl Node {
                 let held = partition.handle_backlog(names, (channel, of), backlog);
                 self.deliveries.extend(held);
             }
+            Found::Told(id, seq) => self.parts.presence.handle_told(now, id, seq),
             Found::Leader(place, leadership) => {
                 self.health.handle_leadership(now, leadership);
                 let partition = &mut self.parts.partitions[place];
@@ -296,6 +311,7 @@ impl Node {
     fn handle_link(&mut self, event: LinkEvent) {
         let now = self.now();
         self.health.handle_link(now, event);
+        self.parts.presence.set_connected(now, self.health.is_connected());
         if event == LinkEvent::Disconnected {
             return;
         }

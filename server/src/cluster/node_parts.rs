@@ -6,12 +6,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_nats::HeaderMap;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc};
-use uringcast_engine::{ChannelName, ExternalFeed};
+use uringcast_engine::{ChannelName, ExternalFeed, Seq};
 
 use super::cluster_config::ClusterConfig;
 use super::jetstream_requests::Requests;
 use super::leadership::Leadership;
 use super::names::Names;
+use super::node_presence::EnginePresence;
+use super::node_subjects::NodeSubjects;
 use super::older_messages::Backlog;
 use super::outbox::Attempt;
 use super::partition::{Partition, ReadJob, Reading};
@@ -30,6 +32,8 @@ pub(super) enum Found {
     Backlog(usize, Arc<str>, Reading, Option<Backlog>),
     /// Whether a stream has a leader.
     Leader(usize, Leadership),
+    /// The outcome of an event of presence: its position, if it is known to be stored.
+    Told(u64, Option<Seq>),
 }
 
 /// What a node is made of, and what it does in tasks of their own.
@@ -44,6 +48,8 @@ pub(super) struct Parts {
     pub(super) reads: Arc<Semaphore>,
     pub(super) partitions: Vec<Partition>,
     pub(super) shared: Vec<Arc<SharedStream>>,
+    pub(super) nodes: NodeSubjects,
+    pub(super) presence: EnginePresence,
 }
 
 impl From<reads::Newest> for Answer {

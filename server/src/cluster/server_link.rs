@@ -72,6 +72,17 @@ pub(super) async fn connect(
     Err(SetupError::new("cluster", reason, remedy))
 }
 
+/// What is published there from now on.
+pub(super) async fn subscribe(
+    client: &Client,
+    to: String,
+) -> Result<async_nats::Subscriber, SetupError> {
+    client.subscribe(to).await.map_err(|error| {
+        let reason = format!("does not let this node subscribe: {error}");
+        SetupError::new("cluster", reason, "See what its account may do.")
+    })
+}
+
 /// How long to wait before the next try to reconnect.
 fn reconnect_after(tries: usize) -> Duration {
     let wait = Duration::from_millis(10).saturating_mul(1 << tries.min(10));

@@ -19,6 +19,8 @@ pub struct ClusterStatus {
     /// Times that messages came faster than they were taken.
     pub overruns: u64,
     pub(crate) shared: SharedCounts,
+    /// Messages of nodes that none would have sent, and subscribers that rosters had no room for.
+    pub(crate) presence_faults: (u64, u64),
 }
 
 /// What was counted of the streams that all nodes read, since the start.
@@ -88,6 +90,8 @@ impl ClusterStatus {
             ("shared_message", self.shared.messages),
             ("bad_shared_message", self.shared.bad),
             ("refused_shared_message", self.shared.refused),
+            ("bad_node_message", self.presence_faults.0),
+            ("refused_member", self.presence_faults.1),
             ("reconnect", self.reconnects),
             ("overrun", self.overruns),
         ];
@@ -97,7 +101,7 @@ impl ClusterStatus {
     pub(super) fn of(
         health: &Health,
         partitions: &[Partition],
-        shared: SharedCounts,
+        (shared, presence_faults): (SharedCounts, (u64, u64)),
     ) -> ClusterStatus {
         let stream = |one: &Partition| StreamStatus {
             name: one.subjects.stream.clone(),
@@ -119,6 +123,7 @@ impl ClusterStatus {
             reconnects: health.reconnects,
             overruns: health.overruns,
             shared,
+            presence_faults,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 use uringcast_engine::{
-    ChannelName, Epoch, ExternalOrder, FollowRequest, PublishError, PublishRequest, ReadRequest,
-    WatchRequest,
+    ChannelName, Epoch, ExternalOrder, FollowRequest, PresenceRequest, PublishError,
+    PublishRequest, ReadRequest, WatchRequest,
 };
 
 use super::stream_positions::StreamPosition;
@@ -28,6 +28,8 @@ pub(super) enum Command {
     Positions(oneshot::Sender<Vec<StreamPosition>>),
     /// The engine takes over from one that stood here; it has so many shards.
     GoOn(Vec<StreamPosition>, usize),
+    /// Subscribers have come or gone where presence is kept, or somebody asks who is there.
+    Presence(PresenceRequest),
 }
 
 /// The streams as the engine sees them.
@@ -95,5 +97,9 @@ impl ExternalOrder for StreamOrder {
 
     fn watch(&self, request: WatchRequest) {
         self.ask(Command::Watch(request));
+    }
+
+    fn report_presence(&self, request: PresenceRequest) {
+        self.ask(Command::Presence(request));
     }
 }

@@ -26,9 +26,12 @@ pub(super) fn join(
     let Some(of) = config.cluster.take() else { return Ok((None, None)) };
     let services = config.engine.services.iter();
     let depth = services.clone().map(|service| service.max_json_depth).max().unwrap_or(0);
+    let mut classes = services.clone().flat_map(|service| &service.classes);
+    let keeps_presence = classes.any(|class| class.presence == Some(true));
     let names: Arc<[String]> = services.map(|service| service.name.clone()).collect();
     let membership = before.as_mut().and_then(|before| before.membership.take());
-    let (cluster, shared) = Cluster::start(of, (Arc::clone(&names), depth), membership)
+    let names_of = (Arc::clone(&names), depth, keeps_presence);
+    let (cluster, shared) = Cluster::start(of, names_of, membership)
         .map_err(|error| settings.problem(error.setting, error.reason, error.remedy))?;
     config.engine.external_order = Some(cluster.order());
     let SharedEnds { control, before, documents } = shared;

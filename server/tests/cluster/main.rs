@@ -10,4 +10,5 @@ mod control;
 mod handover;
 mod nodes;
 mod patterns;
+mod presence;
 mod setup;

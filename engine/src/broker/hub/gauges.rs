@@ -20,7 +20,10 @@ impl Hub {
         cx.recorder.set(Gauge::Channels, channels.len());
         cx.recorder.set(Gauge::Subscriptions, channels.subscriptions());
         cx.recorder.set(Gauge::Patterns, patterns.len());
-        cx.recorder.set(Gauge::PresentConnections, presence.connections());
+        // Rosters that an external order keeps are of other engines' connections, too.
+        let is_ours = !cx.is_external;
+        let present = if is_ours { presence.connections() } else { presence.subscriptions() };
+        cx.recorder.set(Gauge::PresentConnections, present);
         cx.recorder.set(Gauge::ConnectionSlots, connections.capacity());
         cx.recorder.set(Gauge::LaggardBytes, delivery.laggard_bytes().all());
         cx.recorder.set(Gauge::LogBytes, channels.log_bytes());

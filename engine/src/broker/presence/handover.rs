@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 
 use uuid::Uuid;
 
-use super::roster::Roster;
 use super::{Kept, Presence};
 use crate::broker::shard_messages::PresenceReport;
 use crate::handover::{self, Attendance};
+use crate::roster::Roster;
 use crate::types::{ChannelName, ConnectionKey, Time};
 
 impl Presence {

@@ -176,6 +176,11 @@ impl Reports {
         self.queues.iter().all(VecDeque::is_empty)
     }
 
+    /// Subscriptions that count, or did until now.
+    pub(super) fn len(&self) -> usize {
+        self.subscriptions.len()
+    }
+
     /// Whether no subscription counts.
     pub(super) fn is_empty(&self) -> bool {
         self.subscriptions.is_empty()

@@ -7,7 +7,7 @@ use super::order::{Order, WantedState};
 use crate::broker::core::{Core, Joined};
 use crate::broker::presence::Ask;
 use crate::broker::shard_messages::Accepted;
-use crate::config::Protocol;
+use crate::config::{Protocol, Unavailable};
 use crate::limits::BUSY_PAUSE;
 use crate::telemetry::MessageError;
 use crate::types::{
@@ -163,6 +163,16 @@ pub(in crate::broker) fn presence(core: &mut Core, ask: &Ask, list: &PresenceLis
             encoder.write(stamp, None, &reply::presence_event(channel, list), out);
         }),
     }
+}
+
+/// Nobody can tell a client now who is there.
+pub(in crate::broker) fn presence_unavailable(core: &mut Core, ask: &Ask, why: Unavailable) {
+    if !speaks_envelope(core, ask.key) {
+        return;
+    }
+    let correlation = ask.request.as_ref().and_then(|correlation| correlation.as_deref());
+    let text = format!("Who is present in {} is not known now: {why}", ask.channel.as_str());
+    refuse(core, ask.key, correlation, ErrorCode::Unavailable, &text);
 }
 
 /// The answer to a publication.

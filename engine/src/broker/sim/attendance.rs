@@ -11,15 +11,19 @@ use super::{SEEDS, is_caught_in, run_all, seeds};
 
 impl Plan {
     pub(super) fn attended(seed: u64, sabotage: Option<Sabotage>) -> Plan {
-        let mut plan = Plan::new(seed, sabotage);
-        plan.presence = true;
+        let mut plan = Plan::new(seed, sabotage).keeping_presence();
         plan.patterns = seed.is_multiple_of(3);
-        for service in &mut Arc::make_mut(&mut plan.config).services {
-            for channel in 0..plan.channels {
+        plan
+    }
+
+    pub(super) fn keeping_presence(mut self) -> Plan {
+        self.presence = true;
+        for service in &mut Arc::make_mut(&mut self.config).services {
+            for channel in 0..self.channels {
                 rule_of(&mut service.classes, channel).presence = Some(true);
             }
         }
-        plan
+        self
     }
 }
 
@@ -31,6 +35,8 @@ impl World {
             present.extend(here);
             rostered.extend(there);
         }
+        let external = self.external.as_ref();
+        rostered.extend(external.iter().flat_map(|one| one.rosters.connections(&self.truth)));
         assert_eq!(present, rostered, "subscribed, and in the rosters of homes");
         for (number, client) in self.clients.iter().enumerate() {
             if client.gone || client.ended {
@@ -38,7 +44,10 @@ impl World {
             }
             for (&channel, roster) in &client.rosters {
                 let of = self.truth.channel_name(channel);
-                let list = self.hubs[self.hubs[0].home_of(of).index()].presence(of).unwrap();
+                let list = match external {
+                    Some(external) => external.list(channel),
+                    None => self.hubs[self.hubs[0].home_of(of).index()].presence(of).unwrap(),
+                };
                 let list = serde_json::to_value(&list).unwrap();
                 let members = list["members"].as_array().unwrap().iter().map(name).collect();
                 assert_eq!(roster.members, members, "{number} of {channel}");

@@ -218,7 +218,9 @@ impl Client {
             ("event", Some("session.degraded")) => self.degraded += 1,
             ("event", Some("session.restored")) => assert!(truth.external, "{value}"),
             ("event", Some("gap")) => self.gap(value, truth),
-            ("event", Some("presence.list")) => self.attendance(value, truth),
+            ("event", Some("presence.list")) if value["seq"].is_null() => {
+                self.attendance(value, truth)
+            }
             ("event", _) => self.event(value, frame, truth),
             ("response", Some("subscribe")) => self.subscribed(value, truth),
             ("response", Some("unsubscribe")) => self.unsubscribed(value, truth),
@@ -302,6 +304,8 @@ impl Client {
         if data["reason"] == "restart" {
             assert!(truth.external && (from, to, missed) == (1, 0, 0), "{value}");
             (belief.life, belief.next, belief.recovering) = (Some(life), Some(1), false);
+            // Its position means nothing any more.
+            self.rosters.remove(&channel);
             return;
         }
         assert!(from <= to && missed == to + 1 - from, "{value}");

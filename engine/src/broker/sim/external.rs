@@ -7,24 +7,17 @@ use std::rc::Rc;
 
 use super::counted::Counted;
 use super::external_handovers::TakingOver;
+use super::external_presence::Rosters;
 use super::finish::Tally;
 use super::plan::{Plan, Sabotage};
 use super::truth::Truth;
 use super::world::World;
-use super::{SEEDS, is_caught_in, run_all, seeds};
-use crate::broker::upstream_faults::UpstreamFault;
 use crate::broker::upstream_messages::{Older, UpstreamNotice, UpstreamRequest};
 use crate::config::{ChannelPrefix, Followed, Unavailable};
 use crate::shared_frame::Frame;
 use crate::telemetry::Count;
 use crate::types::{ChannelName, Epoch, Publication, PublishError, Seq, Sequenced, Time};
 use crate::wire::encoder::{Encoder, Stamp};
-
-/// Seeds that once failed.
-const PAST: &[u64] = &[2550];
-
-/// The same with patterns.
-const PAST_WITH_PATTERNS: &[u64] = &[330, 1472];
 
 /// The order, with one node: the hubs of a world.
 #[derive(Debug)]
@@ -49,6 +42,7 @@ pub(super) struct External {
     /// Hubs have taken over, and not all have said what they watch.
     pub(super) taking_over: Option<TakingOver>,
     degraded: bool,
+    pub(super) rosters: Rosters,
     /// Epochs end, and messages are gone before they were delivered.
     pub(super) fails: bool,
     epochs: u64,
@@ -86,6 +80,7 @@ impl External {
             feeds: (0..plan.shards).map(|_| VecDeque::new()).collect(),
             taking_over: None,
             degraded: false,
+            rosters: Rosters::new(plan.channels),
             fails: plan.seed.is_multiple_of(4),
             epochs: 0,
             unanswered: 0,
@@ -108,7 +103,12 @@ impl External {
     }
 
     /// Gives a publication its place.
-    fn append(&mut self, truth: &mut Truth, publication: Publication, unix_us: i64) -> Seq {
+    pub(super) fn append(
+        &mut self,
+        truth: &mut Truth,
+        publication: Publication,
+        unix_us: i64,
+    ) -> Seq {
         self.seq += self.rng.u64(1..=4);
         let channel = truth.place(&publication.channel);
         let seq = Seq(self.seq);
@@ -163,6 +163,9 @@ impl External {
                 }
                 UpstreamNotice::Watched { version, is_watched }
             }
+            UpstreamRequest::Presence { reports } => {
+                return self.report_presence(truth, shard, reports, unix_us);
+            }
             UpstreamRequest::Read { .. } => unreachable!("nobody asks for history here"),
         };
         self.feeds[shard].push_back(notice);
@@ -189,6 +192,7 @@ impl External {
 
     /// A while passes: some of what is open goes on, or `all` of it.
     pub(super) fn go_on(&mut self, truth: &mut Truth, homes: &[usize], unix_us: i64, all: bool) {
+        self.expire_members(truth, unix_us);
         let some = |rng: &mut fastrand::Rng, len: usize| if all { len } else { rng.usize(..=len) };
         for _ in 0..some(&mut self.rng, self.open.len()) {
             let Some((shard, request)) = self.open.pop_front() else { break };
@@ -234,6 +238,12 @@ impl External {
         self.taking_over.iter_mut().for_each(|taking_over| taking_over.seen = 0);
         truth.begin_lives(self.epoch);
         self.tell(UpstreamNotice::Epoch);
+        self.tell_rosters_anew(truth);
+    }
+
+    /// The newest position of a channel.
+    pub(super) fn head(&self, channel: usize) -> Seq {
+        self.streams[channel].last().map_or(Seq(0), |last| last.seq)
     }
 
     fn tell(&mut self, notice: impl Fn(Epoch) -> UpstreamNotice) {
@@ -340,40 +350,4 @@ impl World {
             self.note(|| format!("degraded: {degraded}"));
         }
     }
-}
-
-#[test]
-fn where_the_order_is_elsewhere_subscribers_see_exactly_its_messages_or_are_told() {
-    let seeds = seeds(PAST, 1);
-    let met = run_all(seeds.iter().map(|seed| Plan::outside(*seed, None)));
-    println!("{} seeds: {met:?}", seeds.len());
-    let never: Vec<_> = ["epochs", "unanswered", "degraded", "upstream_repeated"]
-        .into_iter()
-        .filter(|what| met[what] == 0)
-        .collect();
-    assert!(seeds.len() < SEEDS as usize || never.is_empty(), "never met: {never:?}");
-}
-
-#[test]
-fn an_order_that_is_not_followed_to_the_letter_is_caught() {
-    use UpstreamFault::{HalfAnswer, SilentHole, Unasked};
-    for fault in [SilentHole, HalfAnswer, Unasked] {
-        let plans = (0..100).map(|seed| Plan::outside(seed, Some(Sabotage::Upstream(fault))));
-        assert!(is_caught_in(plans), "{fault:?} is not found");
-    }
-    let unseen = Some(Sabotage::Upstream(UpstreamFault::Unseen));
-    let plans = (0..100).map(|seed| Plan::outside(seed, unseen).with_patterns());
-    assert!(is_caught_in(plans), "patterns are not missed");
-}
-
-#[test]
-fn where_the_order_is_elsewhere_patterns_have_every_message_of_channels_that_appear() {
-    let seeds = seeds(PAST_WITH_PATTERNS, 1);
-    let met = run_all(seeds.iter().map(|seed| Plan::outside(*seed, None).with_patterns()));
-    println!("{} seeds: {met:?}", seeds.len());
-    let never: Vec<_> = ["patterns", "unanswered", "upstream_unwanted"]
-        .into_iter()
-        .filter(|what| met[what] == 0)
-        .collect();
-    assert!(seeds.len() < SEEDS as usize || never.is_empty(), "never met: {never:?}");
 }

@@ -181,7 +181,8 @@ impl World {
             assert_eq!(done, broadcasts, "every broadcast ends once");
         } else {
             // A few may be the last frames of their joins, which no later one reveals.
-            let few = self.lost < 6 || self.plan.handed_over > 0;
+            let most = if self.plan.presence { 12 } else { 6 };
+            let few = self.lost < most || self.plan.handed_over > 0;
             assert!(counted.count(Count::Rejoins) > 0 || few, "{} lost", self.lost);
         }
         self.tally(&counted)

@@ -14,6 +14,8 @@ mod early_handovers;
 mod event_reader;
 mod external;
 mod external_handovers;
+mod external_presence;
+mod external_seeds;
 mod fairness;
 mod finish;
 mod handovers;

@@ -185,7 +185,7 @@ impl Truth {
         // A small log may have dropped an event of presence before anybody looked.
         let is_unseen = |frame: &Frame| {
             let is_own = || String::from_utf8_lossy(bytes).contains(r#""event":"presence."#);
-            self.presence && is_blank(frame) && is_own()
+            self.presence && !self.external && is_blank(frame) && is_own()
         };
         let is_it = |frame: &Rc<Frame>| frame.bytes() == bytes || is_unseen(frame);
         let same = |frames: &[Rc<Frame>]| frames.get(place).is_some_and(is_it);

@@ -197,7 +197,11 @@ impl Channels {
         if message.seq <= head {
             return false;
         }
-        self.keep(index);
+        // What an order tells of presence is of its own: it is not what was published.
+        let is_published = !message.publication.event.is_reserved();
+        if is_published {
+            self.keep(index);
+        }
         let is_hole = message.prev > head && message.prev < message.seq;
         #[cfg(test)]
         let is_hole = is_hole && !UpstreamFault::SilentHole.is_present();
@@ -206,13 +210,17 @@ impl Channels {
         }
         let channel = &mut self.table[index];
         let bytes = encode(cx, message);
-        let class = channel.classify(&mut cx.recorder);
-        cx.recorder.published_to(class, index.slot());
+        if is_published {
+            let class = channel.classify(&mut cx.recorder);
+            cx.recorder.published_to(class, index.slot());
+        }
         let key = message.publication.key.clone();
         let frame = self.contexts.frame(cx, channel, (bytes, key), message.seq);
         let frame = Rc::new(frame.spanning(channel.log.head().next()));
-        channel.used_at = cx.time();
-        self.statuses.remember(channel, &frame);
+        if is_published {
+            channel.used_at = cx.time();
+            self.statuses.remember(channel, &frame);
+        }
         self.broadcast(cx, index, frame);
         true
     }
@@ -240,7 +248,10 @@ impl Channels {
         Followed { head, after, messages, .. }: Followed,
     ) -> Option<UpstreamAnswer> {
         self.upstream_awaiting(index, token)?;
-        if head > Seq(0) {
+        // Where presence is kept, that may be all that there is.
+        let is_published = |message: &Sequenced| !message.publication.event.is_reserved();
+        let has_presence = self.table[index].class.presence;
+        if head > Seq(0) && (!has_presence || messages.iter().any(is_published)) {
             self.keep(index);
         }
         self.pass_unseen(cx, index, after);

@@ -47,6 +47,11 @@ impl Client {
         let changed = match value["event"].as_str() {
             Some("presence.join") => roster.members.insert(name(&value["data"])),
             Some("presence.leave") => roster.members.remove(&name(&value["data"])),
+            Some("presence.list") => {
+                let members = value["data"]["members"].as_array().unwrap().iter();
+                roster.members = members.map(name).collect();
+                true
+            }
             _ => return,
         };
         assert!(changed, "told twice: {value}");

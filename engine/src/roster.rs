@@ -1,17 +1,21 @@
 //! Who is subscribed to one channel, and what its subscribers were told of that.
 
+mod change;
+mod handover;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::handover::{self, RosterMember};
+pub use self::change::RosterChange;
 use crate::limits::{PRESENCE_COUNTS, PRESENCE_NAMED};
-use crate::types::{ChannelName, Member, Present, Time};
+use crate::types::{Epoch, Member, PresenceList, Present, Seq, Time};
 
-/// The members of a channel. Few are named one by one; many are counted.
+/// The members of a channel, and what its subscribers were told of them: who keeps it passes what
+/// happens, and tells the changes. Few members are named one by one; many are counted.
 #[derive(Debug)]
-pub(super) struct Roster {
+pub struct Roster {
     of_connection: HashMap<Uuid, Member>,
     members: BTreeMap<Member, Standing>,
     /// Members about whom subscribers may have to be told, each once.
@@ -39,17 +43,6 @@ struct Standing {
     awaited: bool,
 }
 
-/// What subscribers are to be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::broker) enum Change {
-    Join(Member),
-    Leave(Member),
-    /// There are too many to be named.
-    Count,
-    /// They are few enough to be named again.
-    List,
-}
-
 impl Default for Roster {
     fn default() -> Roster {
         Roster {
@@ -65,8 +58,9 @@ impl Default for Roster {
 }
 
 impl Roster {
-    /// A connection has subscribed. Returns whether it had not before.
-    pub(super) fn enter(&mut self, connection: Uuid, user: Option<Arc<str>>) -> bool {
+    /// A connection has subscribed, as this user. Returns whether it had not before. One that is
+    /// another member from now on must leave first.
+    pub fn enter(&mut self, connection: Uuid, user: Option<Arc<str>>) -> bool {
         let member = user.map_or(Member::Connection(connection), Member::User);
         if let Some(before) = self.of_connection.insert(connection, member.clone()) {
             debug_assert_eq!(before, member, "a connection enters once");
@@ -79,14 +73,22 @@ impl Roster {
         true
     }
 
-    pub(super) fn has(&self, connection: Uuid) -> bool {
+    /// Whether a connection is subscribed.
+    #[must_use]
+    pub fn has(&self, connection: Uuid) -> bool {
         self.of_connection.contains_key(&connection)
+    }
+
+    /// The member that a connection is.
+    #[must_use]
+    pub fn member(&self, connection: Uuid) -> Option<&Member> {
+        self.of_connection.get(&connection)
     }
 
     /// A connection has subscribed no more, or has `ended`. Returns a member whose last one it was,
     /// to be looked at when `until` has come, if it is not already: unless it comes back, it is
     /// there until then.
-    pub(super) fn leave(&mut self, connection: Uuid, ended: bool, until: Time) -> Option<Member> {
+    pub fn leave(&mut self, connection: Uuid, ended: bool, until: Time) -> Option<Member> {
         let member = self.of_connection.remove(&connection)?;
         let standing = self.members.get_mut(&member)?;
         standing.connections -= 1;
@@ -105,7 +107,7 @@ impl Roster {
 
     /// The time of a member that has left may have come. Returns when to look again, if it has left
     /// again meanwhile.
-    pub(super) fn expire(&mut self, member: &Member, now: Time) -> Option<Time> {
+    pub fn expire(&mut self, member: &Member, now: Time) -> Option<Time> {
         let standing = self.members.get_mut(member)?;
         standing.awaited = standing.until.is_some_and(|until| until > now);
         if standing.awaited {
@@ -117,55 +119,6 @@ impl Roster {
         None
     }
 
-    /// As another process takes it over. Nothing is to be told.
-    pub(super) fn export(&self, channel: ChannelName) -> handover::Roster {
-        let mut of_member: HashMap<&Member, Vec<Uuid>> = HashMap::new();
-        for (connection, member) in &self.of_connection {
-            of_member.entry(member).or_default().push(*connection);
-        }
-        let one = |(member, standing): (&Member, &Standing)| RosterMember {
-            member: member.clone(),
-            is_told: standing.told,
-            until: standing.until,
-            connections: of_member.remove(member).unwrap_or_default(),
-        };
-        handover::Roster {
-            channel,
-            is_named: self.named,
-            counted_at: self.counted,
-            recounts: self.recount,
-            members: self.members.iter().map(one).collect(),
-        }
-    }
-
-    pub(super) fn import(taken: handover::Roster) -> Roster {
-        let handover::Roster { is_named, counted_at, recounts, members, .. } = taken;
-        let (named, counted, recount) = (is_named, counted_at, recounts);
-        let mut roster = Roster { named, counted, recount, ..Roster::default() };
-        for RosterMember { member, is_told, until, connections } in members {
-            // A connection is one member's.
-            let is_new = |id: &Uuid| !roster.of_connection.contains_key(id);
-            let ids: Vec<Uuid> = connections.into_iter().filter(is_new).collect();
-            let standing = Standing {
-                connections: ids.len() as u32,
-                told: is_told,
-                changed: false,
-                until,
-                awaited: until.is_some(),
-            };
-            roster.of_connection.extend(ids.into_iter().map(|id| (id, member.clone())));
-            roster.told += usize::from(is_told);
-            let before = roster.members.insert(member, standing);
-            roster.told -= usize::from(before.is_some_and(|before| before.told));
-        }
-        roster
-    }
-
-    /// The members that have left, and until when each is there unless it comes back.
-    pub(super) fn lingering(&self) -> impl Iterator<Item = (Time, &Member)> {
-        self.members.iter().filter_map(|(member, standing)| Some((standing.until?, member)))
-    }
-
     fn note(&mut self, member: Member) {
         let Some(standing) = self.members.get_mut(&member) else { return };
         if !std::mem::replace(&mut standing.changed, true) {
@@ -174,7 +127,7 @@ impl Roster {
     }
 
     /// The next thing to tell subscribers, if there is one now.
-    pub(super) fn next_change(&mut self, now: Time) -> Option<Change> {
+    pub fn next_change(&mut self, now: Time) -> Option<RosterChange> {
         if self.named && self.members.len() > PRESENCE_NAMED {
             (self.named, self.counted) = (false, None);
         }
@@ -190,17 +143,17 @@ impl Roster {
         }
         if self.members.len() <= PRESENCE_NAMED / 2 {
             (self.named, self.recount) = (true, false);
-            return Some(Change::List);
+            return Some(RosterChange::List);
         }
         let is_due = self.counted.is_none_or(|at| now >= at + PRESENCE_COUNTS);
         (self.recount && is_due).then(|| {
             (self.recount, self.counted) = (false, Some(now));
-            Change::Count
+            RosterChange::Count
         })
     }
 
     /// Whether a member has come or gone since subscribers were told last; they count as told now.
-    fn take_change(&mut self, member: Member) -> Option<Change> {
+    fn take_change(&mut self, member: Member) -> Option<RosterChange> {
         let standing = self.members.get_mut(&member)?;
         standing.changed = false;
         let is_there = standing.connections > 0 || standing.until.is_some();
@@ -211,37 +164,58 @@ impl Roster {
         match (was_there, is_there) {
             (false, true) => {
                 self.told += 1;
-                Some(Change::Join(member))
+                Some(RosterChange::Join(member))
             }
             (true, false) => {
                 self.told -= 1;
-                Some(Change::Leave(member))
+                Some(RosterChange::Leave(member))
             }
             _ => None,
         }
     }
 
+    /// It is not known any more what subscribers were told: they are told who is there, as the list
+    /// then says it.
+    pub fn tell_anew(&mut self) -> RosterChange {
+        self.changed.clear();
+        let is_there = |standing: &Standing| standing.connections > 0 || standing.until.is_some();
+        self.members.retain(|_, standing| {
+            (standing.told, standing.changed) = (true, false);
+            is_there(standing)
+        });
+        self.told = self.members.len();
+        self.named = self.told <= PRESENCE_NAMED;
+        (self.recount, self.counted) = (false, None);
+        RosterChange::List
+    }
+
     /// When it must be asked again for a change: its members are to be counted then.
-    pub(super) fn next_count(&self) -> Option<Time> {
+    #[must_use]
+    pub fn next_count(&self) -> Option<Time> {
         self.counted.filter(|_| self.recount && !self.named).map(|at| at + PRESENCE_COUNTS)
     }
 
     /// Whether nobody is there or may come back, and all were told so.
-    pub(super) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
     /// Members that subscribers were told of.
-    pub(super) fn count(&self) -> usize {
+    #[must_use]
+    pub fn count(&self) -> usize {
         self.told
     }
 
-    pub(super) fn connections(&self) -> usize {
+    /// Their subscribed connections.
+    #[must_use]
+    pub fn connections(&self) -> usize {
         self.of_connection.len()
     }
 
     /// The members that subscribers were told of, unless they are too many.
-    pub(super) fn members(&self) -> Option<Vec<Present>> {
+    #[must_use]
+    pub fn members(&self) -> Option<Vec<Present>> {
         let told = self.members.iter().filter(|(_, standing)| standing.told);
         let one = |(member, standing): (&Member, &Standing)| Present {
             member: member.clone(),
@@ -249,12 +223,19 @@ impl Roster {
         };
         self.named.then(|| told.map(one).collect())
     }
+
+    /// Who is there, as subscribers were told until a position.
+    #[must_use]
+    pub fn list(&self, epoch: Epoch, seq: Seq) -> PresenceList {
+        let (count, connections) = (self.count(), self.connections());
+        PresenceList { epoch, seq, count, connections, members: self.members() }
+    }
 }
 
 #[cfg(test)]
 impl Roster {
     /// The member of each subscribed connection.
-    pub(super) fn of_connections(&self) -> &HashMap<Uuid, Member> {
+    pub(crate) fn of_connections(&self) -> &HashMap<Uuid, Member> {
         &self.of_connection
     }
 }
