@@ -208,6 +208,13 @@ impl Chain {
         self.held.clear();
     }
 
+    /// The same, where what it may have missed may be gone by now.
+    pub(crate) fn doubt_if(&mut self, is_late: bool) {
+        if is_late {
+            self.handle_out_of_touch();
+        }
+    }
+
     /// The answer to [`Want::Messages`]: those of the channel from `from` on, in order, as one
     /// replica has them. They are `whole` if the stream cannot have dropped any of them yet, unless
     /// this node was out of touch. Returns whether it has brought anything.

@@ -143,7 +143,9 @@ impl StreamView {
         self.floor = self.floor.max(message.seq);
         self.appear_live(channel, &message);
         let mut is_hole = false;
+        let is_late = self.is_late(now);
         self.channels.change(channel, |chain, steps| {
+            chain.doubt_if(is_late);
             let was_level = chain.want().is_none();
             chain.handle_live(message, steps);
             is_hole = was_level && chain.want().is_some();
@@ -170,7 +172,8 @@ impl StreamView {
         now - verified.at + AUDIT_MARGIN >= self.kept.age
     }
 
-    /// Once no audit has come to its end for so long, `prev = 0` proves nothing.
+    /// Once no audit has come to its end for so long, `prev = 0` proves nothing. Nor does it to
+    /// chains that begin or go on meanwhile: they are doubted with each thing that comes.
     fn doubt_if_late(&mut self, now: Duration) {
         if !self.was_out_of_touch && self.is_late(now) {
             self.handle_out_of_touch(now);
@@ -236,6 +239,8 @@ impl StreamView {
         let asked = (id, now);
         match (question, answer) {
             (Question::Messages { channel, from }, Answer::Messages(messages)) => {
+                let is_late = self.is_late(now);
+                self.channels.change(&channel, |chain, _| chain.doubt_if(is_late));
                 let messages = (messages, self.kept.messages);
                 self.channels.handle_messages(asked, (&channel, from), messages);
             }
