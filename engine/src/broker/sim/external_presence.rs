@@ -124,17 +124,20 @@ fn time(unix_us: i64) -> Time {
     Time(unix_us.unsigned_abs() * 1_000)
 }
 
+/// Seeds that once failed.
+const PAST: &[u64] = &[274];
+
 fn plan(seed: u64, sabotage: Option<Sabotage>) -> Plan {
     Plan::outside(seed, sabotage).keeping_presence()
 }
 
 #[test]
 fn where_the_order_is_elsewhere_rosters_hold_who_is_subscribed() {
-    let seeds = seeds(&[], 1);
+    let seeds = seeds(PAST, 2);
     let met = run_all(seeds.iter().map(|seed| plan(*seed, None)));
     println!("{} seeds: {met:?}", seeds.len());
     let told = ["lists", "joins and leaves"].iter().all(|what| met[what] > 0);
-    assert!(seeds.len() < SEEDS as usize || told, "{met:?}");
+    assert!(seeds.len() < SEEDS as usize / 2 || told, "{met:?}");
 }
 
 #[test]

@@ -74,11 +74,12 @@ impl Client {
             Some(since) => self.recovers(since, wanted.whole, told, truth),
             None if wanted.latest => return self.replays(channel, life, seq, truth),
             None if wanted.last > 0 => {
-                return self.begins(
-                    channel,
-                    life,
-                    oldest.max(truth.last(channel, life, (seq, wanted.last))),
-                );
+                let first = oldest.max(truth.last(channel, life, (seq, wanted.last)));
+                // A log may have a gap in the place of messages: it is one of the last.
+                return match truth.external {
+                    true => self.begins_by(channel, life, first),
+                    false => self.begins(channel, life, first),
+                };
             }
             None => None,
         };
@@ -146,6 +147,12 @@ impl Client {
     fn replays(&mut self, channel: usize, life: usize, seq: u64, truth: &Truth) {
         let first = truth.first_newest(channel, life).filter(|_| truth.roomy && !truth.presence);
         let latest = first.map_or(seq + 1, |first| first.min(seq + 1));
+        self.begins_by(channel, life, latest);
+        self.replayed += 1;
+    }
+
+    /// It begins with older messages, at the latest with this one.
+    fn begins_by(&mut self, channel: usize, life: usize, latest: u64) {
         let fresh = Belief { life: Some(life), next: None, latest, recovering: true };
         if let Some(before) = self.beliefs.insert(channel, fresh) {
             assert_eq!(before.life.unwrap_or(life), life);
@@ -153,7 +160,6 @@ impl Client {
             let belief = self.beliefs.get_mut(&channel).unwrap();
             belief.latest = belief.latest.min(owed);
         }
-        self.replayed += 1;
         self.rosters.remove(&channel);
     }
 
