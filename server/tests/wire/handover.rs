@@ -59,6 +59,11 @@ fn clients_notice_nothing() {
     // What they have is ended where it was begun.
     let left = clients[0].ask(&json!({"type": "unsubscribe", "data": {"channel": "other"}}));
     assert_eq!(left["data"]["status"], "unsubscribed", "{left}");
+    // Its own probes end with a server: they are none of those that stay.
+    let flags = format!("--take-over={} --canary-interval=100ms", place.socket().display());
+    let _after = place.start(&flags);
+    let line = server.logged("handed over");
+    assert!(line.contains("connections=21") && line.contains("staying=0"), "{line}");
 }
 
 #[test]

@@ -37,6 +37,11 @@ impl Hub {
         self.parts.core.cx.degraded.is_some()
     }
 
+    /// Whether a connection is one by which the engine probes itself: it never goes over.
+    pub fn is_probe(&self, key: ConnectionKey) -> bool {
+        self.parts.core.connections.get(key).is_some_and(|connection| connection.is_probe())
+    }
+
     /// Whether something is under way that the external order has to answer before this hub, or
     /// another one, may be exported.
     pub fn awaits_upstream(&self) -> bool {

@@ -62,7 +62,8 @@ impl EventLoop {
         exported.append(&mut others);
         exported.sort_unstable_by_key(|key| key.index);
         add_ended(&mut state, (early, &exported), Cursor::new(travellers, places));
-        let staying = slots.unclosed().count().saturating_sub(exported.len());
+        let clients = slots.unclosed().filter(|key| !self.hub.is_probe(*key));
+        let staying = clients.count().saturating_sub(exported.len());
         handover.travellers = exported;
         let (epoch, is_degraded) = (self.hub.epoch(), self.hub.is_degraded());
         Exported { connections: handover.travellers.len(), state, staying, epoch, is_degraded }
