@@ -27,3 +27,22 @@ pub struct ClusterConfig {
     /// Without the cluster the server is not ready.
     pub is_needed_to_be_ready: bool,
 }
+
+#[cfg(test)]
+impl ClusterConfig {
+    /// For tests.
+    pub(super) fn sample() -> ClusterConfig {
+        ClusterConfig {
+            servers: vec!["nats://127.0.0.1:4222".into()],
+            ca_file: None,
+            certificate: None,
+            credentials: None,
+            prefix: "u".into(),
+            partitions: 2,
+            replicas: 3,
+            age: Duration::from_secs(600),
+            channel_messages: 100,
+            is_needed_to_be_ready: false,
+        }
+    }
+}

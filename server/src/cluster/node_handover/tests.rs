@@ -5,34 +5,19 @@ fn membership() -> Membership {
     Membership { prefix: "u".into(), partitions: 2, node }
 }
 
-fn config() -> ClusterConfig {
-    ClusterConfig {
-        servers: Vec::new(),
-        ca_file: None,
-        certificate: None,
-        credentials: None,
-        prefix: "u".into(),
-        partitions: 2,
-        replicas: 3,
-        age: std::time::Duration::from_hours(1),
-        channel_messages: 100,
-        is_needed_to_be_ready: false,
-    }
-}
-
 #[test]
 fn a_server_goes_on_for_one_with_the_same_streams_only() {
     let refusal = |before: Option<&Membership>, config: Option<&ClusterConfig>| {
         Membership::refusal(before, config).unwrap_or_default()
     };
-    let (here, there) = (config(), membership());
+    let (here, there) = (ClusterConfig::sample(), membership());
     assert_eq!(refusal(Some(&there), Some(&here)), "");
     assert_eq!(refusal(None, None), "");
     assert!(refusal(Some(&there), None).contains("the new one none"));
     assert!(refusal(None, Some(&here)).contains("the old one none"));
-    let other = ClusterConfig { partitions: 3, ..config() };
+    let other = ClusterConfig { partitions: 3, ..ClusterConfig::sample() };
     assert!(refusal(Some(&there), Some(&other)).contains("cluster_partitions 3"));
-    let other = ClusterConfig { prefix: "v".into(), ..config() };
+    let other = ClusterConfig { prefix: "v".into(), ..ClusterConfig::sample() };
     assert!(refusal(Some(&there), Some(&other)).contains("cluster_prefix"));
 }
 

@@ -1,25 +1,8 @@
-use std::time::Duration;
-
 use super::*;
-
-fn config() -> ClusterConfig {
-    ClusterConfig {
-        servers: vec!["nats://127.0.0.1:4222".into()],
-        ca_file: None,
-        certificate: None,
-        credentials: None,
-        prefix: "u".into(),
-        partitions: 2,
-        replicas: 3,
-        age: Duration::from_secs(600),
-        channel_messages: 100,
-        is_needed_to_be_ready: false,
-    }
-}
 
 /// A stream as its server describes it.
 fn stream() -> Value {
-    let mut stream = wanted(&config(), &Subjects::new("u", 1));
+    let mut stream = wanted(&ClusterConfig::sample(), &Subjects::new("u", 1));
     stream["metadata"] = json!({ PARTITIONS: "2", LIFE: "0", "_nats.level": "1" });
     stream["republish"]["headers_only"] = false.into();
     stream["compression"] = "none".into();
@@ -28,7 +11,7 @@ fn stream() -> Value {
 
 #[test]
 fn a_stream_of_these_settings_fits() {
-    assert_eq!(check(&stream(), &config(), &Subjects::new("u", 1)), Ok(()));
+    assert_eq!(check(&stream(), &ClusterConfig::sample(), &Subjects::new("u", 1)), Ok(()));
 }
 
 #[test]
@@ -47,7 +30,8 @@ fn each_difference_is_refused_by_the_setting_that_it_is_about() {
     for (name, value, setting) in differences {
         let mut stream = stream();
         stream[name] = value;
-        let error = check(&stream, &config(), &Subjects::new("u", 1)).expect_err(name);
+        let error =
+            check(&stream, &ClusterConfig::sample(), &Subjects::new("u", 1)).expect_err(name);
         assert_eq!(error.setting, setting, "{name}: {error:?}");
         assert!(error.reason.contains("u_1"), "{error:?}");
     }
