@@ -17,6 +17,7 @@ mod repeats;
 mod rosters;
 mod scrapes;
 mod slow;
+mod turns;
 
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ pub use repeats::*;
 pub use rosters::*;
 pub use scrapes::*;
 pub use slow::*;
+pub use turns::*;
 
 /// Bytes of a channel name. A name is a key, not a document; the envelope repeats it per message.
 pub const MAX_CHANNEL_NAME: usize = 200;
@@ -185,9 +187,6 @@ pub const MARKS_PER_PASS: usize = 1 << 17;
 /// Members that are marked so that one reply shares a write with its client's events: a mark costs
 /// some 10 ns, a write some 3 µs.
 pub const MARKS_PER_REPLY: usize = 256;
-/// Deliveries of one turn; the rest of a large sweep waits for the next one, so that a small
-/// channel waits for two slices at most: docs/decisions/0005 has the curve.
-pub const SLICE_DELIVERIES: usize = 256;
 /// Subscribe and unsubscribe requests of one connection that may wait for an earlier one to be
 /// answered by another shard.
 pub const MAX_WAITING_OPERATIONS: usize = 256;
@@ -199,22 +198,11 @@ pub const REQUEST_BACKLOG_PER_SHARD: usize = 64 << 20;
 /// How long a client that is slow to take what was accepted before it leaves a channel, is
 /// disconnected or loses its token holds that up; and requests a close frame or FIN behind them.
 pub const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
-/// Publications a shard takes from its mailbox and lanes in one turn (the rest of a batch waits
-/// for the next one), and clients' messages beside them: docs/decisions/0011 has the curve of
-/// what others wait meanwhile. Each whole receive buffer counts as a message, and so does each
-/// channel of a request.
-pub const TURN_MESSAGES: usize = 256;
-/// Channels that the requests of one iteration name beside their first, above which requests for
-/// several wait for the next one: others wait for one request of a storm, and not for all.
-pub const TURN_CHANNELS: usize = 64;
 /// Unswept bytes of a shard above which it takes nothing more from its mailbox and lanes, and
 /// refuses what its clients publish.
 pub const SHARD_UNSWEPT_BYTES: usize = 64 << 20;
 /// Bytes of one send to a laggard.
 pub const LAGGARD_CHUNK: usize = 16 << 10;
-/// Laggards served in one turn: a storm of recoveries prolongs it by a fifth of a slice of a sweep,
-/// docs/decisions/0031.
-pub const LAGGARDS_PER_TURN: usize = 16;
 /// Bytes of replies a laggard may be owed before it is closed.
 pub const DEFAULT_OUTBOX: usize = 16 << 10;
 /// Bytes all laggards of a shard may hold (tails and outboxes); beyond, the laggard that needs more
@@ -240,11 +228,6 @@ pub const PUBLISHING_BYTES_PER_SHARD: usize = 64 << 20;
 pub const RECEIVE_BUFFERS: u16 = 1_024;
 /// Bytes of one receive buffer: nearly every inbound message of the protocol fits.
 pub const RECEIVE_BUFFER: usize = 4_096;
-/// Receives re-armed in one turn.
-pub const REARMS_PER_TURN: usize = 256;
-/// Of receives re-armed at once, those whose last one filled its buffer: a crowd that sends more
-/// than it can be served holds the others up by 64 KiB, not by a buffer for each of it.
-pub const FULL_REARMS: usize = 16;
 /// Submission entries of the delivery ring.
 pub const RING_ENTRIES: u32 = 1_024;
 /// For the kernel to take entries of a ring again that it had no memory for. Then the process ends:

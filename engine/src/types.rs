@@ -66,7 +66,7 @@ pub use state_document::StateDocument;
 pub use state_error::StateError;
 pub use tls_mode::TlsMode;
 
-use crate::limits::{DEFAULT_JSON_DEPTH, MAX_CHANNEL_NAME, MAX_EVENT_NAME};
+use crate::limits::{DEFAULT_JSON_DEPTH, MAX_CHANNEL_NAME, MAX_EVENT_NAME, RECEIVE_BUFFER};
 
 /// Position of a message in its channel: rises by one with each message, from 1; by more where an
 /// [`ExternalOrder`](crate::ExternalOrder) gives it.
@@ -279,6 +279,13 @@ pub struct Publication {
     pub data: JsonObject,
     /// What it is the newest state of, for subscribers that get the newest of each only.
     pub key: Option<MessageKey>,
+}
+
+impl Publication {
+    /// As how many messages it counts in its iteration.
+    pub(crate) fn cost(&self) -> usize {
+        1 + self.data.0.get().len() / RECEIVE_BUFFER
+    }
 }
 
 /// Name of an event: 1 to 200 bytes of UTF-8 without control characters.

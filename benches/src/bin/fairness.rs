@@ -39,10 +39,13 @@ struct Args {
     /// Messages that each client of the huge channel fetches when it comes back; 0: none.
     #[arg(long, default_value_t = 0)]
     recover: usize,
+    /// Bytes of text in a message of the huge channel.
+    #[arg(long, default_value_t = 128)]
+    bytes: usize,
 }
 
-/// Messages of the huge channel between two readings of its receivers.
-const ROUND: usize = 40;
+/// Text of the huge channel between two readings of its receivers: less than they have room for.
+const UNREAD: usize = 40 * 128;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -65,16 +68,22 @@ fn channel(
 }
 
 /// Publishes at full rate until `end`; returns ns per delivery of each round.
-fn flood(clients: &mut [Client], end: Instant, sweeping: &AtomicBool) -> std::io::Result<Vec<f64>> {
-    let message = publish("huge:0", 128);
+fn flood(
+    clients: &mut [Client],
+    bytes: usize,
+    end: Instant,
+    sweeping: &AtomicBool,
+) -> std::io::Result<Vec<f64>> {
+    let message = publish("huge:0", bytes);
+    let round = (UNREAD / bytes).max(2);
     let (last, receivers) = (clients.len() - 1, clients.len() - 1);
     let mut rounds = Vec::new();
     while Instant::now() < end {
         let start = Instant::now();
         sweeping.store(true, Ordering::SeqCst);
-        for sent in 0..ROUND + 1 {
+        for sent in 0..round + 1 {
             // Two in flight: the shard is never idle.
-            if sent < ROUND {
+            if sent < round {
                 clients[0].write_all(&message)?;
             }
             if sent > 0 {
@@ -82,7 +91,7 @@ fn flood(clients: &mut [Client], end: Instant, sweeping: &AtomicBool) -> std::io
             }
         }
         sweeping.store(false, Ordering::SeqCst);
-        rounds.push(start.elapsed().as_nanos() as f64 / (ROUND * receivers) as f64);
+        rounds.push(start.elapsed().as_nanos() as f64 / (round * receivers) as f64);
         clients[..last].iter_mut().try_for_each(Client::drain)?;
     }
     Ok(rounds)
@@ -93,14 +102,14 @@ fn flood(clients: &mut [Client], end: Instant, sweeping: &AtomicBool) -> std::io
 fn pour(
     clients: &mut [Client],
     publisher: &Publisher,
-    waiting: usize,
+    (waiting, bytes): (usize, usize),
     end: Instant,
     sweeping: &AtomicBool,
 ) -> Result<Vec<f64>, Failure> {
     let publication = Publication {
         channel: ChannelName::parse("huge:0")?,
         event: EventName::parse("bench")?,
-        data: JsonObject::parse(format!(r#"{{"x":"{}"}}"#, "a".repeat(128)).as_bytes())?,
+        data: JsonObject::parse(format!(r#"{{"x":"{}"}}"#, "a".repeat(bytes)).as_bytes())?,
         key: None,
     };
     let (mut tickets, mut rounds) = (VecDeque::new(), Vec::new());
@@ -220,11 +229,13 @@ fn main() -> Result<(), Failure> {
     let publisher = engine.publisher(ServiceId(0));
     let (rounds, mut waits) = std::thread::scope(|scope| {
         let flood = scope.spawn(|| match (args.mailbox, args.recover) {
-            (0, 0) => flood(&mut huge, end, &sweeping).map_err(|error| error.to_string()),
+            (0, 0) => {
+                flood(&mut huge, args.bytes, end, &sweeping).map_err(|error| error.to_string())
+            }
             (0, missed) => {
                 storm(&mut huge, missed, end, &sweeping).map_err(|error| error.to_string())
             }
-            (waiting, _) => pour(&mut huge, &publisher, waiting, end, &sweeping)
+            (waiting, _) => pour(&mut huge, &publisher, (waiting, args.bytes), end, &sweeping)
                 .map_err(|error| error.to_string()),
         });
         hurry();

@@ -242,9 +242,12 @@ impl Delivery {
     ) {
         let encoding = work.channels.pending_encodings(channel).next().unwrap_or_default();
         let form = (encoding, Deflation::Plain);
-        work.sink.load(self.sweep_piece(work.channels, channel, sweep, form).into());
+        let piece = self.sweep_piece(work.channels, channel, sweep, form);
+        let cost = piece.cost();
+        work.sink.load(piece.into());
         let (mut taken, mut count, mut flush) = (0, 0, false);
-        for &connection in work.channels.pending(channel, encoding).iter().take(*budget) {
+        let members = work.channels.pending(channel, encoding);
+        for &connection in members.iter().take(budget.div_ceil(cost)) {
             match self.gate.pass(connection) {
                 Pass::Go => {
                     count += 1;
@@ -261,7 +264,7 @@ impl Delivery {
                 }
             }
         }
-        *budget -= taken;
+        *budget = budget.saturating_sub(taken * cost);
         let last = work.channels.advance(channel, encoding, taken);
         let deflation = Deflation::Plain;
         self.batch.runs.push(Run::Sweep { channel, sweep, encoding, deflation, count, last });

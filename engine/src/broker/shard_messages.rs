@@ -95,6 +95,16 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// As how many messages it counts in its iteration.
+    pub(crate) fn cost(&self) -> usize {
+        match self {
+            Request::Publish { publication, .. } => publication.cost(),
+            _ => 1,
+        }
+    }
+}
+
 /// What a shard tells a channel's home of its clients.
 #[derive(Debug)]
 pub enum PresenceReport {

@@ -166,6 +166,19 @@ pub enum UpstreamNotice {
     Degraded(Option<&'static str>),
 }
 
+impl UpstreamNotice {
+    /// As how many messages it counts in its iteration.
+    pub(crate) fn cost(&self) -> usize {
+        let messages = match self {
+            UpstreamNotice::Message(message) => return message.publication.cost(),
+            UpstreamNotice::Followed { followed: Ok(followed), .. } => &followed.messages,
+            UpstreamNotice::Read { page: Ok(page), .. } => &page.messages,
+            _ => return 1,
+        };
+        1 + messages.iter().map(|message| message.publication.cost()).sum::<usize>()
+    }
+}
+
 impl From<FeedItem> for UpstreamNotice {
     fn from(item: FeedItem) -> UpstreamNotice {
         match item {

@@ -166,8 +166,8 @@ impl EventLoop {
             }
             let before = handled;
             if let Some(pending) = self.pending_publish.take() {
+                handled += pending.next_cost();
                 self.pending_publish = pending.publish_next(|item| self.publish(item));
-                handled += 1;
             } else if let Some((command, _)) = self.parts.mailbox.pop() {
                 handled += command.cost();
                 if command.may_concern_others() {
@@ -178,8 +178,8 @@ impl EventLoop {
             let mut from_shards = 0;
             for from in (0..self.parts.peers.len()).map(|shard| ShardId(shard as u8)) {
                 if let Some(request) = self.parts.peers.pop_request(from) {
+                    from_shards += request.cost();
                     self.hub.handle_request(from, request);
-                    from_shards += 1;
                 }
                 if let Some(notice) = self.parts.peers.pop_notice(from) {
                     self.hub.handle_notice(from, notice);
@@ -190,7 +190,7 @@ impl EventLoop {
                 handled += from_shards;
                 self.touch_handover();
             }
-            handled += usize::from(self.handle_upstream());
+            handled += self.handle_upstream();
             if handled == before {
                 return false;
             }

@@ -22,6 +22,11 @@ impl PendingPublish {
         PendingPublish { rest: items.into_iter(), results, full: HashSet::new(), reply }
     }
 
+    /// As how many messages the next one counts in its iteration.
+    pub(super) fn next_cost(&self) -> usize {
+        self.rest.as_slice().first().map_or(1, Publication::cost)
+    }
+
     /// Publishes the next one, and answers after the last. Returns itself if there are more.
     pub(super) fn publish_next(
         mut self,

@@ -132,17 +132,21 @@ impl UpstreamLink {
         Reply::new(move |answer| own.send_owed(notice(answer)))
     }
 
-    /// Hands the broker the next notice. Returns whether it took one.
-    pub(super) fn hand_over(&mut self, hub: &mut Hub) -> bool {
+    /// Hands the broker the next notice. Returns as how many messages it counts: 0 where the broker
+    /// took none.
+    pub(super) fn hand_over(&mut self, hub: &mut Hub) -> usize {
         if self.is_at_end(hub) {
-            return false;
+            return 0;
         }
         let next = self.held.take().or_else(|| self.notices.pop().map(|(notice, _)| notice));
-        let Some(next) = next else { return false };
+        let Some(next) = next else { return 0 };
+        let cost = next.cost();
         self.held = hub.handle_upstream(next);
-        let is_taken = self.held.is_none();
-        self.left = self.left.map(|left| left.saturating_sub(usize::from(is_taken)));
-        is_taken
+        if self.held.is_some() {
+            return 0;
+        }
+        self.left = self.left.map(|left| left.saturating_sub(1));
+        cost
     }
 
     /// Whether nothing waits that the broker would take now.

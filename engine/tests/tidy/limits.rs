@@ -25,6 +25,7 @@ impl Limits {
     pub(super) fn read() -> Limits {
         let files = [
             ("Engine", "engine/src/limits.rs"),
+            ("An iteration of a shard", "engine/src/limits/turns.rs"),
             ("A connection of the engine", "engine/src/limits/footprint.rs"),
             ("Patterns", "engine/src/limits/audience.rs"),
             ("Presence", "engine/src/limits/rosters.rs"),

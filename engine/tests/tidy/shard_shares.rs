@@ -311,8 +311,9 @@ pub(super) const SHARES: &[Share] = &[
     },
     Share {
         what: ["an iteration's work", "clients and publishers of a shard"],
-        bound: "{TURN_MESSAGES} messages, {SLICE_DELIVERIES} deliveries, {LAGGARDS_PER_TURN} \
-                laggards, {REARMS_PER_TURN} receives",
+        bound: "{TURN_MESSAGES} messages, one more for each {RECEIVE_BUFFER} bytes, \
+                {SLICE_DELIVERIES} deliveries, one more for each {DELIVERY_BYTES} bytes, \
+                {LAGGARDS_PER_TURN} laggards, {REARMS_PER_TURN} receives",
         connection: "`message_rate`, {DEFAULT_MESSAGE_RATE} by default; PINGs, PONGs, \
                      fragments below {SMALL_FRAGMENT} bytes and TLS records without data \
                      count, and have {SMALL_FRAME_RATE} where messages have no rate",
@@ -322,6 +323,7 @@ pub(super) const SHARES: &[Share] = &[
         kept: "small channels wait for two slices at most",
         tests: &[
             "engine/src/broker/sim/fairness.rs::a_huge_sweep_delays_a_small_channel_by_one_slice",
+            "engine/src/broker/sim/fairness.rs::a_sweep_of_large_messages_has_shorter_slices",
             "engine/src/broker/session/tests/floods.rs::\
              a_flood_of_pings_is_held_back_where_messages_have_no_rate",
             "server/tests/wire/floods.rs::what_floods_frames_is_told_and_held_back",

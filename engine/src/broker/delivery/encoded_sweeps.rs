@@ -10,6 +10,7 @@ use super::write_gate::Pass;
 use super::write_sink::WriteSink;
 use super::{Delivery, Work};
 use crate::broker::channel::{Channels, Span, Sweep};
+use crate::limits::DELIVERY_BYTES;
 use crate::shared_frame::{Deflation, Frame};
 use crate::types::{ChannelIndex, Encoding};
 
@@ -38,6 +39,13 @@ fn span_of(channels: &Channels, channel: ChannelIndex, sweep: Sweep) -> Span {
     span
 }
 
+/// As how many deliveries of its slice a write of a sweep counts. It may be fewer bytes than the
+/// log's, but they cost more.
+fn cost_of(channels: &Channels, channel: ChannelIndex, sweep: Sweep) -> usize {
+    let frames = channels.log(channel).range(sweep.from, sweep.to);
+    1 + frames.map(|(frame, _)| frame.bytes().len()).sum::<usize>() / DELIVERY_BYTES
+}
+
 impl Delivery {
     /// Writes a sweep to pending members that negotiated compression, until the batch or the budget
     /// is full.
@@ -51,8 +59,9 @@ impl Delivery {
         let span = span_of(work.channels, channel, sweep);
         let mut slice = std::mem::take(&mut self.encoded_slice.sweep);
         let (mut visited, mut written) = (0, false);
+        let cost = cost_of(work.channels, channel, sweep);
         let (members, since) = work.channels.pending_since(channel);
-        for (&connection, since) in members.iter().zip(since).take(*budget) {
+        for (&connection, since) in members.iter().zip(since).take(budget.div_ceil(cost)) {
             if self.gate.is_open(connection) {
                 written = self.gate.was_written(connection);
                 if written {
@@ -62,7 +71,7 @@ impl Delivery {
             }
             visited += 1;
         }
-        *budget -= visited;
+        *budget = budget.saturating_sub(visited * cost);
         slice.sort_unstable();
         let over = work.channels.advance(channel, Encoding::Deflating, visited);
         let mut rest = &slice[..];

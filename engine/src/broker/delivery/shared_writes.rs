@@ -11,12 +11,9 @@ use super::write_gate::Pass;
 use super::write_sink::WriteSink;
 use super::{Delivery, Work, form};
 use crate::broker::channel::{Channels, Sweep};
-use crate::limits::{MARKS_PER_PASS, MARKS_PER_REPLY};
+use crate::limits::{DELIVERY_BYTES, MARKS_PER_PASS, MARKS_PER_REPLY};
 use crate::shared_frame::Deflation;
 use crate::types::{ChannelIndex, Encoding};
-
-/// A chain's write counts once more for so many bytes: log2.
-const WRITE_BYTES_SHIFT: u32 = 13;
 
 /// Sweeps with the same pending members, in the same order and with the same encoding: they are
 /// marked in one pass.
@@ -203,7 +200,7 @@ impl Delivery {
                 if cost >= *budget || written {
                     break;
                 }
-                cost += 1 + (self.chains.bytes(chain) >> WRITE_BYTES_SHIFT);
+                cost += 1 + self.chains.bytes(chain) / DELIVERY_BYTES;
                 if work.channels.is_deflating(connection) {
                     self.encoded_slice.owed.push((chain, connection));
                 } else {

@@ -1,8 +1,11 @@
 //! A huge sweep delays no other channel: a turn writes one slice of it, and whatever else is due
 //! comes in the same turn or in the next one.
 
-use super::small_world::{small_world, turn};
+use super::plan::rule_of;
+use super::small_world::{service, small_world, turn, world_of};
 use super::world::World;
+use crate::config::Compression;
+use crate::limits::DELIVERY_BYTES;
 
 /// Subscribers of the huge channel, 0.
 const CROWD: usize = 200;
@@ -60,5 +63,24 @@ fn a_huge_sweep_delays_no_ping_and_no_newcomer() {
         world.sockets[newcomer].room = 1 << 20;
         let welcomed = |world: &World| world.clients[newcomer].is_welcomed();
         assert_eq!(turns_until(&mut world, welcomed), 1, "a newcomer waits");
+    }
+}
+
+#[test]
+fn a_sweep_of_large_messages_has_shorter_slices() {
+    let mut compressing = service();
+    rule_of(&mut compressing.classes, 0).compression = Some(Compression::Shared);
+    for service in [service(), compressing] {
+        let mut world = world_of(3, SLICE, service, &[&[0][..]; CROWD]);
+        // A write of it counts as four deliveries.
+        let pad = "x".repeat(3 * DELIVERY_BYTES);
+        world.publish_this(0, &format!(r#"{{"pad":"{pad}"}}"#));
+        let mut left = CROWD as u64;
+        while left > 0 {
+            let writes = turn(&mut world);
+            assert!((1..=SLICE.div_ceil(4) as u64).contains(&writes), "{writes} writes in a turn");
+            left -= writes;
+        }
+        assert!(world.clients.iter().all(|client| client.events == 1));
     }
 }

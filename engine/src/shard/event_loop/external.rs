@@ -3,14 +3,15 @@
 use super::EventLoop;
 
 impl EventLoop {
-    /// Hands the broker the next notice. Returns whether it took one.
-    pub(super) fn handle_upstream(&mut self) -> bool {
+    /// Hands the broker the next notice. Returns as how many messages it counts: 0 where the broker
+    /// took none.
+    pub(super) fn handle_upstream(&mut self) -> usize {
         let EventLoop { parts, hub, .. } = self;
-        let is_taken = parts.upstream.as_mut().is_some_and(|upstream| upstream.hand_over(hub));
-        if is_taken {
+        let cost = parts.upstream.as_mut().map_or(0, |upstream| upstream.hand_over(hub));
+        if cost > 0 {
             self.touch_handover();
         }
-        is_taken
+        cost
     }
 
     /// Passes on what the broker asks.
