@@ -144,11 +144,16 @@ fn check_name(text: &str, limit: usize) -> Result<(), NameError> {
         Err(NameError::Empty)
     } else if text.len() > limit {
         Err(NameError::TooLong(limit))
-    } else if text.chars().any(char::is_control) {
+    } else if !is_printable(text.as_bytes()) && text.chars().any(char::is_control) {
         Err(NameError::Control)
     } else {
         Ok(())
     }
+}
+
+/// Whether all is printable ASCII, as most names are: that is seen without decoding them.
+fn is_printable(text: &[u8]) -> bool {
+    text.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// Name of a channel: 1 to 200 bytes of UTF-8 without control characters, and the service whose
@@ -298,8 +303,16 @@ impl EventName {
     /// # Errors
     /// [`NameError`] when it is empty, too long or has a control character.
     pub fn parse(text: &str) -> Result<EventName, NameError> {
-        check_name(text, MAX_EVENT_NAME)?;
+        EventName::check(text)?;
         Ok(EventName(text.into()))
+    }
+
+    /// Checks a name without keeping it.
+    ///
+    /// # Errors
+    /// As [`EventName::parse`].
+    pub fn check(text: &str) -> Result<(), NameError> {
+        check_name(text, MAX_EVENT_NAME)
     }
 
     /// Whether only the server sends it: `gap`, and what begins with `session.` or `presence.`. A

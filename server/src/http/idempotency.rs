@@ -42,7 +42,7 @@ pub(super) struct Reservation {
     table: IdempotencyTable,
     place: Place,
     id: Box<str>,
-    result: Arc<SetOnce<PublishResult>>,
+    is_published: bool,
 }
 
 /// The result of a message that another request is publishing.
@@ -63,17 +63,16 @@ impl IdempotencyTable {
         table.evict_old(owner, now);
         let name = Name { owner, channel, id: &id };
         let hash = table.hash(name);
-        match table.find(hash, name).map(|entry| &entry.state) {
+        match table.find(hash, name).map(|entry| &mut entry.state) {
             Some(State::Published(seq)) => return Claim::Known(*seq),
             Some(State::Pending(result)) => {
-                return Claim::Pending(PendingResult(Arc::clone(result)));
+                return Claim::Pending(PendingResult(Arc::clone(result.get_or_insert_default())));
             }
             None => {}
         }
-        let result = Arc::new(SetOnce::new());
-        let place = table.insert(hash, name, now, State::Pending(Arc::clone(&result)));
+        let place = table.insert(hash, name, now, State::Pending(None));
         drop(table);
-        Claim::New(Reservation { table: self.clone(), place, id, result })
+        Claim::New(Reservation { table: self.clone(), place, id, is_published: false })
     }
 }
 
@@ -144,12 +143,10 @@ impl Reservation {
     }
 
     /// Records the result. After a failure the next request with this id may publish the message.
-    pub(super) fn settle(self, result: PublishResult) {
-        let _ = self.result.set(result);
-        if let Ok(seq) = result
-            && let Some(entry) = self.table.0.lock().entry(self.place)
-        {
-            entry.state = State::Published(seq);
+    pub(super) fn settle(mut self, result: PublishResult) {
+        self.is_published = result.is_ok();
+        if let Some(entry) = self.table.0.lock().entry(self.place) {
+            entry.state.settle(result);
         }
     }
 }
@@ -157,9 +154,7 @@ impl Reservation {
 /// Forgets the message, unless it is published.
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // Fails if it was settled.
-        let _ = self.result.set(Err(PublishError::Saturated));
-        if !self.result.get().is_some_and(Result::is_ok) {
+        if !self.is_published {
             self.table.0.lock().forget(self.place);
         }
     }

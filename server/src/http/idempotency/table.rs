@@ -8,7 +8,7 @@ use std::time::Instant;
 use hashbrown::{Equivalent, HashMap, HashTable};
 use slab::Slab;
 use tokio::sync::SetOnce;
-use uringcast_engine::{ChannelName, Seq, ServiceId};
+use uringcast_engine::{ChannelName, PublishError, Seq, ServiceId};
 
 use super::PublishResult;
 use crate::limits::{MAX_REPEATS, REPEAT_WINDOW};
@@ -72,9 +72,23 @@ pub(super) struct Entry {
 
 #[derive(Debug)]
 pub(super) enum State {
-    /// Being published: repeats get the result of the first request.
-    Pending(Arc<SetOnce<PublishResult>>),
+    /// Being published: repeats get the result of the first request, for which the first of them
+    /// makes the place.
+    Pending(Option<Arc<SetOnce<PublishResult>>>),
     Published(Seq),
+}
+
+impl State {
+    /// What a message that is being published has come to.
+    pub(super) fn settle(&mut self, result: PublishResult) {
+        if let State::Pending(Some(waiting)) = self {
+            // Fails if it was settled.
+            let _ = waiting.set(result);
+        }
+        if let Ok(seq) = result {
+            *self = State::Published(seq);
+        }
+    }
 }
 
 /// Where an entry is, as long as it is there.
@@ -110,12 +124,13 @@ impl Table {
         self.hasher.hash_one((name.owner, name.channel, name.id))
     }
 
-    pub(super) fn find(&self, hash: u64, name: Name<'_>) -> Option<&Entry> {
+    pub(super) fn find(&mut self, hash: u64, name: Name<'_>) -> Option<&mut Entry> {
         let is_it = |place: &u32| {
             let entry = &self.entries[*place as usize];
             (entry.owner, &entry.channel, &*entry.id) == (name.owner, name.channel, name.id)
         };
-        self.found.find(hash, is_it).map(|place| &self.entries[*place as usize])
+        let place = *self.found.find(hash, is_it)?;
+        self.entries.get_mut(place as usize)
     }
 
     /// Enters a message that is not there.
@@ -155,13 +170,17 @@ impl Table {
 
     /// The entry that was put there is forgotten.
     pub(super) fn forget(&mut self, place: Place) {
-        if self.entry(place).is_some() {
+        if let Some(entry) = self.entry(place) {
+            entry.state.settle(Err(PublishError::Saturated));
             self.remove(place.entry);
         }
     }
 
     fn remove(&mut self, place: u32) {
-        let Entry { hash, owner, older, newer, id, .. } = self.entries.remove(place as usize);
+        let Entry { hash, owner, older, newer, id, mut state, .. } =
+            self.entries.remove(place as usize);
+        // Who waits for one that is evicted before its end.
+        state.settle(Err(PublishError::Unknown));
         if let Ok(found) = self.found.find_entry(hash, |other| *other == place) {
             found.remove();
         }

@@ -54,6 +54,15 @@ async fn a_message_that_was_lost_or_given_up_may_be_published_again() {
     first(&repeats, "a", now).settle(Ok(Seq(1)));
 }
 
+#[tokio::test]
+async fn who_waits_for_one_that_is_evicted_is_told() {
+    let (repeats, now) = (IdempotencyTable::default(), Instant::now());
+    let _publishing = first(&repeats, "a", now);
+    let Claim::Pending(waiting) = claim(&repeats, "a", now) else { panic!("not known") };
+    (0..MAX_REPEATS).for_each(|id| first(&repeats, &id.to_string(), now).settle(Ok(Seq(1))));
+    assert_eq!(waiting.result().await, Err(PublishError::Unknown));
+}
+
 #[test]
 fn the_table_holds_so_many_and_the_oldest_go() {
     let (repeats, now) = (IdempotencyTable::default(), Instant::now());

@@ -75,7 +75,7 @@ pub(super) fn parse_item(
 
 /// What an id may be: a key like a channel's name.
 pub(super) fn check_id(id: &str) -> Result<(), NameError> {
-    EventName::parse(id).map(drop)
+    EventName::check(id)
 }
 
 /// Reads the names of a channel and an event that may be published.
