@@ -56,8 +56,8 @@ impl Channels {
         index: ChannelIndex,
         (token, epoch): (JoinToken, Epoch),
     ) -> bool {
-        cx.is_external
-            && epoch != cx.epoch
+        epoch != cx.epoch
+            && self.table.get(index).is_some_and(|channel| channel.log.is_sparse())
             && self.is_replica(index, |replica| replica.awaits(token))
     }
 }
