@@ -2,3 +2,5 @@
 
 pub(crate) mod alone;
 pub mod fuzz_bodies;
+#[cfg(test)]
+pub(crate) mod ticker;

@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::time::Duration;
 
-use crate::config::{ClassRule, Config, Protocol, Service};
+use crate::config::{ClassRule, Config, Service};
 use crate::limits::{
     MAX_CHANNEL_CLASSES, MAX_CHANNELS_PER_SHARD, MAX_COALESCING, MAX_PERMISSIONS, MAX_SERVICES,
     MAX_SHARDS,
@@ -23,9 +23,6 @@ pub(super) fn check(config: &Config, parallelism: usize) -> Result<usize, StartE
             return refuse(format!("two services are called {name:?}: give each its own name"));
         }
         check_service(service)?;
-        if config.external_order.is_some() {
-            check_order(service).map_err(StartError::Config)?;
-        }
     }
     let shards = config.shards.unwrap_or(parallelism.clamp(1, MAX_SHARDS));
     if !(1..=MAX_SHARDS).contains(&shards) {
@@ -86,18 +83,6 @@ fn check_service(service: &Service) -> Result<(), StartError> {
         }
         None => Ok(()),
     }
-}
-
-/// What a service may not have where an external order gives messages their positions.
-fn check_order(service: &Service) -> Result<(), String> {
-    let name = &service.name;
-    if let Protocol::Custom(protocol) = &service.protocol {
-        return Err(format!(
-            "{name} has the protocol {protocol:?}, whose channel is not ordered outside: serve it \
-             by an engine without an external order"
-        ));
-    }
-    Ok(())
 }
 
 fn check_classes(service: &Service) -> Result<(), String> {

@@ -15,6 +15,7 @@
 //! | `forgotten` | where channels stood that are not known any more |
 //! | `home`, `replica` | the two roles of a shard |
 //! | `upstream` | the tie of a home to an external order |
+//! | `update_source` | the same for what updates are made of |
 //! | `exchange` | frames between a home and its replicas |
 //! | `status_store` | what answers status requests |
 //! | `state_store` | what a channel's messages have come to |
@@ -41,6 +42,7 @@ mod subscriptions;
 mod sweep_queue;
 mod table;
 mod unpublished;
+mod update_source;
 mod upstream;
 
 use std::rc::Rc;
@@ -67,6 +69,7 @@ use live_set::LiveSet;
 use replica::Replica;
 use sweep_queue::Queued;
 use table::Table;
+use update_source::UpdateSource;
 use upstream::Upstream;
 
 /// One channel on one shard.
@@ -85,6 +88,8 @@ struct Channel {
     role: Role,
     /// Who gives its messages their order, where this shard is the home and does not.
     upstream: Option<Box<Upstream>>,
+    /// Who has what its updates are made of, where this shard is the home and does not.
+    source: Option<Box<UpdateSource>>,
     /// The newest position that one of this shard's clients was told for a publication of its own,
     /// where the message comes by another way.
     acknowledged: Seq,
@@ -145,6 +150,7 @@ impl Channel {
             live: LiveSet::new(head),
             role: Role::Home(Home::default()),
             upstream: None,
+            source: None,
             acknowledged: Seq(0),
             queued: Queued::No,
             unsent: false,
@@ -188,6 +194,25 @@ impl Channel {
         }
     }
 
+    /// Its tie to an external order, whatever that has of it.
+    fn tie(&self) -> Option<&Upstream> {
+        let source = self.source.as_ref().map(|source| source.upstream());
+        self.upstream.as_deref().or(source)
+    }
+
+    fn tie_mut(&mut self) -> Option<&mut Upstream> {
+        let source = self.source.as_mut().map(|source| source.upstream_mut());
+        self.upstream.as_deref_mut().or(source)
+    }
+
+    /// Its home has an external order that has what is published there.
+    fn tie_to_order(&mut self) {
+        match self.is_periodic {
+            true => self.source = Some(Box::default()),
+            false => self.upstream = Some(Box::default()),
+        }
+    }
+
     /// The oldest position that a reader that keeps up still needs.
     fn needed_from(&self) -> Seq {
         let local = self.live.delivered().next();
@@ -219,7 +244,7 @@ impl Channel {
             Role::Home(home) => !home.interests().is_empty(),
             Role::Replica(replica) => !replica.is_unlinked(),
         };
-        let linked = linked || self.upstream.as_ref().is_some_and(|upstream| upstream.is_asking());
+        let linked = linked || self.tie().is_some_and(Upstream::is_asking);
         self.is_unheard() && self.queued == Queued::No && !linked
     }
 

@@ -172,11 +172,19 @@ impl Context {
         self.upstream.pop_front()
     }
 
-    /// Whether a channel's messages get their order here, whoever orders others: it is a session
-    /// protocol's, or the engine's own.
-    pub(super) fn is_own(&self, channel: &ChannelName) -> bool {
-        let protocol = &self.service(channel.service()).protocol;
-        channel.is_probe() || protocol.is_periodic(channel.as_str())
+    /// Whether an external order has what is published to a channel: the engine's own stays here.
+    pub(super) fn is_outside(&self, channel: &ChannelName) -> bool {
+        self.is_external && !channel.is_probe()
+    }
+
+    /// Whether its messages get their positions there, too. Updates get them here.
+    pub(super) fn is_ordered_outside(&self, channel: &ChannelName) -> bool {
+        self.is_outside(channel) && !self.is_periodic(channel)
+    }
+
+    /// Whether a channel's publications are kept for the next update of a session protocol.
+    pub(super) fn is_periodic(&self, channel: &ChannelName) -> bool {
+        self.service(channel.service()).protocol.is_periodic(channel.as_str())
     }
 
     /// Queues a frame for one connection. Laggards' frames queue too, so that they stay in order

@@ -33,6 +33,20 @@ impl Core {
         None
     }
 
+    /// Takes what updates of a session protocol are made of: whatever its subscribers are owed.
+    fn take_published(&mut self, message: &Sequenced) {
+        let name = &message.publication.channel;
+        if !self.channels.take_published(&mut self.cx, name, message) {
+            self.decline(name);
+        }
+    }
+
+    /// Nobody wants what has come of a channel.
+    fn decline(&mut self, name: &ChannelName) {
+        self.cx.recorder.count(Count::UpstreamUnwanted, 1);
+        self.channels.decline_outside(name);
+    }
+
     /// The channel that something is of which comes behind this position, if it is followed or a
     /// pattern wants it.
     fn taken_outside(&mut self, name: &ChannelName, after: Seq) -> Option<ChannelIndex> {
@@ -40,7 +54,7 @@ impl Core {
         if followed.is_some() {
             return followed;
         }
-        let is_taken = !self.cx.is_own(name)
+        let is_taken = self.cx.is_ordered_outside(name)
             && (self.channels.is_asked_outside(name) || self.patterns.is_wanted_by_any(name));
         #[cfg(test)]
         let is_taken = is_taken && !UpstreamFault::Unseen.is_present();
@@ -50,8 +64,7 @@ impl Core {
                 Err(_) => self.leave_all_out(name),
             }
         }
-        self.cx.recorder.count(Count::UpstreamUnwanted, 1);
-        self.channels.decline_outside(name);
+        self.decline(name);
         None
     }
 
@@ -80,6 +93,13 @@ impl Parts {
     /// Takes what the external order tells, or gives a message back that there is no room for yet.
     pub(super) fn handle_upstream(&mut self, notice: UpstreamNotice) -> Option<UpstreamNotice> {
         match notice {
+            UpstreamNotice::Message(message)
+                if self.core.cx.is_periodic(&message.publication.channel) =>
+            {
+                self.core.take_published(&message);
+            }
+            // Updates go on with what was published before.
+            UpstreamNotice::Gap { ref channel, .. } if self.core.cx.is_periodic(channel) => {}
             UpstreamNotice::Message(message) => {
                 return self.core.deliver(message).map(UpstreamNotice::Message);
             }
@@ -124,6 +144,9 @@ impl Parts {
             // The answer to a question of an epoch that is over, or not begun here.
             return self.not_followed(index, Some(token));
         }
+        if channels.take_source(cx, index, token, &followed) {
+            return;
+        }
         // Whoever has it by a pattern is to have what its members are told with this.
         if channels.goes_on_with(index, token) {
             self.core.match_patterns(index);
@@ -151,6 +174,7 @@ impl Parts {
         }
         core.cx.epoch = epoch;
         for slot in 0..core.channels.slots() {
+            core.channels.renew_source(slot);
             let Some(index) = core.channels.ordered_outside(slot) else { continue };
             let members = core.channels.members(index);
             members.iter().for_each(|member| core.leave_epoch(*member, index));

@@ -13,6 +13,10 @@ pub(super) enum UpstreamFault {
     Unasked,
     /// What comes of channels that are not followed is dropped, whatever patterns there are.
     Unseen,
+    /// Updates are made of what was published before, when that comes again.
+    Outdated,
+    /// Updates are not made of what an answer has.
+    Forgetful,
     /// Shards that have taken over do not all say what they watch.
     Unwatched,
 }

@@ -12,3 +12,4 @@ mod nodes;
 mod patterns;
 mod presence;
 mod setup;
+mod updates;

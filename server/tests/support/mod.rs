@@ -8,6 +8,7 @@ pub mod nats_accounts;
 pub mod prometheus;
 pub mod proxy;
 pub mod record_forger;
+pub mod session_buddy;
 pub mod sse;
 pub mod storm;
 pub mod succession;

@@ -3,41 +3,11 @@
 
 use std::net::TcpStream;
 
+use crate::support::Server;
+use crate::support::session_buddy::{connect, publish, skills, update};
 use crate::support::ws::Client;
-use crate::support::{Server, http};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
-use serde_json::{Value, json};
-
-fn connect(server: &Server) -> Client {
-    let mut client = Client::upgrade(TcpStream::connect(server.clients[0]).unwrap());
-    let hello = client.message();
-    assert_eq!(hello["type"], "connected");
-    assert_eq!(hello["message"], "Connected to Session-Buddy real-time metrics");
-    assert_eq!(hello["authenticated"], false);
-    assert!(hello["timestamp"].as_str().unwrap().ends_with("+00:00"));
-    client
-}
-
-/// The next update that matches; those before it may be older.
-fn update(client: &mut Client, wanted: &Value) {
-    loop {
-        let message = client.message();
-        assert_eq!(message["type"], "metrics_update", "{message}");
-        assert!(message["timestamp"].is_string());
-        if message["data"] == *wanted {
-            return;
-        }
-    }
-}
-
-fn publish(server: &Server, data: &Value) -> u16 {
-    let body = json!({"channel": "metrics", "event": "metrics.updated", "data": data}).to_string();
-    http::post(server.control, "/v1/publish", &body).status
-}
-
-fn skills(names: &[&str]) -> Value {
-    names.iter().map(|name| json!({"skill_name": name, "total_invocations": 3})).collect()
-}
+use serde_json::json;
 
 #[test]
 fn everybody_gets_what_was_last_published_once_a_second() {
@@ -61,7 +31,7 @@ fn everybody_gets_what_was_last_published_once_a_second() {
 fn one_skill_can_be_asked_for_and_given_up() {
     let server = Server::start("--preset=session-buddy --shards=3");
     let all = json!({"top_skills": skills(&["a", "b"]), "anomalies": [{"skill_name": "b"}]});
-    assert_eq!(publish(&server, &all), 202);
+    assert_eq!(publish(&server, &all).status, 202);
     let mut clients: Vec<Client> = (0..6).map(|_| connect(&server)).collect();
     for client in &mut clients {
         update(client, &all);

@@ -17,6 +17,7 @@ mod states;
 mod statuses;
 mod subscribing;
 mod sweeps;
+mod update_sources;
 
 use std::rc::Rc;
 
@@ -135,7 +136,7 @@ impl Channels {
         if self.table.len() >= cx.config.max_channels {
             return Err(ChannelRefusal::Table);
         }
-        let home = cx.homes.of(name);
+        let (home, is_ordered_outside) = (cx.homes.of(name), cx.is_ordered_outside(name));
         let (is_periodic, answers_requests) = uses_of(cx, name);
         // Of the session protocol's own channels there are few, and a channel whose position is
         // remembered was published to.
@@ -144,7 +145,7 @@ impl Channels {
             self.unpublished.take(cx.config.max_channels, name.service(), maker)?;
         }
         let (head, role) = match home == cx.shard {
-            true if cx.is_external && !cx.is_own(name) => (Seq(0), Role::Home(Home::default())),
+            true if is_ordered_outside => (Seq(0), Role::Home(Home::default())),
             true => (self.forgotten.recall(name), Role::Home(Home::default())),
             false => {
                 let address = maker.map(|maker| maker.address);
@@ -156,9 +157,9 @@ impl Channels {
         channel.role = role;
         channel.maker = counted;
         (channel.is_periodic, channel.answers_requests) = (is_periodic, answers_requests);
-        if cx.is_external && !cx.is_own(name) {
-            channel.log = channel.log.sparse(true);
-            channel.upstream = (home == cx.shard).then(Box::default);
+        channel.log = channel.log.sparse(is_ordered_outside);
+        if home == cx.shard && cx.is_outside(name) {
+            channel.tie_to_order();
         }
         Ok(self.table.add(channel))
     }
@@ -312,8 +313,9 @@ impl Channels {
         self.contexts.drop_compressor(&mut channel);
         let was_published = channel.maker.is_none();
         self.unpublished.give_back(&mut channel);
+        self.unfollow(&channel);
         match channel.role {
-            Role::Home(_) if channel.upstream.is_some() => self.unfollow(channel),
+            Role::Home(_) if channel.upstream.is_some() => {}
             Role::Home(_) if was_published => {
                 self.forgotten.remember(channel.name, channel.log.head());
             }
@@ -343,7 +345,7 @@ impl Channels {
             self.forget(index);
             return None;
         }
-        if channel.upstream.is_some() {
+        if channel.tie().is_some() {
             return self.tend_upstream(cx, index, unused);
         }
         let (unheard, followers) = (channel.is_unheard(), channel.followers_to_tell());
@@ -370,7 +372,7 @@ impl Channels {
 /// its last event.
 fn uses_of(cx: &Context, name: &ChannelName) -> (bool, bool) {
     let service = cx.service(name.service());
-    let is_periodic = service.protocol.is_periodic(name.as_str());
+    let is_periodic = cx.is_periodic(name);
     let is_asked = || service.requests.iter().any(|request| request.is_about(name.as_str()));
     (is_periodic, is_periodic || is_asked())
 }

@@ -62,7 +62,7 @@ impl HistoryReads {
         };
         let home = core.cx.homes.of(&channel);
         let read = HistoryRead { key, correlation: correlation.map(Into::into), channel, range };
-        if core.cx.is_external && !core.cx.is_own(&read.channel) {
+        if core.cx.is_outside(&read.channel) {
             return self.read_outside(core, read);
         }
         if home == core.cx.shard {

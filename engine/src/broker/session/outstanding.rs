@@ -95,7 +95,7 @@ impl Outstanding {
             let user = auth.user(key).unwrap_or_default().into();
             PublishId { user, id }
         });
-        if is_outside(core, &publication.channel) {
+        if core.cx.is_outside(&publication.channel) {
             return self.publish_outside(core, key, correlation, (publication, known_as));
         }
         let home = core.cx.homes.of(&publication.channel);
@@ -275,7 +275,7 @@ impl Outstanding {
         let home = core.cx.homes.of(&channel);
         if home == core.cx.shard {
             match core.channels.status(&channel) {
-                None if is_outside(core, &channel) => self.ask_outside(core, status),
+                None if core.cx.is_outside(&channel) => self.ask_outside(core, status),
                 found => answer(core, &status, found.as_ref()),
             }
         } else if core.links.has_credit(home) {
@@ -295,7 +295,7 @@ impl Outstanding {
         found: Option<&StatusSource>,
     ) -> Option<ConnectionKey> {
         let status = self.statuses.remove(id.index());
-        if found.is_none() && is_outside(core, &status.channel) {
+        if found.is_none() && core.cx.is_outside(&status.channel) {
             self.ask_outside(core, status);
             return None;
         }
@@ -336,11 +336,6 @@ impl Outstanding {
         }
         status.key
     }
-}
-
-/// Whether an external order has what was published to a channel.
-fn is_outside(core: &Core, channel: &ChannelName) -> bool {
-    core.cx.is_external && !core.cx.is_own(channel)
 }
 
 fn last_event(page: &ReadPage) -> Option<StatusSource> {

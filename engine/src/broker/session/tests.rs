@@ -5,6 +5,7 @@ mod caps;
 mod channel_shares;
 mod coming_back;
 mod custom;
+mod custom_outside;
 mod floods;
 mod history;
 mod postponed;
@@ -22,7 +23,7 @@ use crate::broker::context::Ending;
 use crate::broker::effect::Effect;
 use crate::broker::write_sink::{Flushed, Payload, WriteSink};
 use crate::broker::{Admission, Hub};
-use crate::config::{Access, AuthMode, ClientRequest, Config, Rule, Service, SessionProtocol};
+use crate::config::{Access, AuthMode, Config, Rule, Service};
 use crate::limits::{
     AUTH_BACKLOG, AUTH_TIMEOUT, MAX_AUTH_MESSAGE, MAX_TOKEN, VERIFICATIONS_PER_SHARD,
 };

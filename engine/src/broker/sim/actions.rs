@@ -204,7 +204,8 @@ impl World {
     }
 
     pub(super) fn speak(&mut self, client: usize) {
-        if !self.may_speak(client) || self.clients[client].encoding.is_event() {
+        let is_silent = !self.may_speak(client) || self.clients[client].encoding.is_event();
+        if is_silent || self.speak_of_updates(client) {
             return;
         }
         let id = self.next_id;

@@ -18,6 +18,7 @@ use self::attendance::Roster;
 use super::deflating::ClientInflater;
 use super::order::Order;
 use super::truth::{Truth, correlation};
+use super::updates::Updates;
 use crate::limits::LEAVE_PATIENCE;
 use crate::types::{Encoding, ServiceId, Time};
 
@@ -111,6 +112,8 @@ pub(super) struct Client {
     pub(super) rosters: HashMap<usize, Roster>,
     pub(super) lists: u64,
     pub(super) joins_and_leaves: u64,
+    /// It speaks another protocol, and gets updates.
+    pub(super) updates: Option<Updates>,
 }
 
 impl Client {
@@ -186,7 +189,10 @@ impl Client {
             }
             OpCode::Data(Data::Text) => {
                 let value: Value = serde_json::from_slice(payload).expect("JSON");
-                self.envelope(&value, frame, truth);
+                match self.updates.is_some() {
+                    true => self.take_update(&value),
+                    false => self.envelope(&value, frame, truth),
+                }
             }
             other => panic!("{other} from the server"),
         }

@@ -45,6 +45,8 @@ pub(super) struct External {
     pub(super) rosters: Rosters,
     /// Epochs end, and messages are gone before they were delivered.
     pub(super) fails: bool,
+    /// Old messages come again behind newer ones.
+    repeats: bool,
     epochs: u64,
     unanswered: u64,
     /// Hand-overs that were.
@@ -82,6 +84,7 @@ impl External {
             degraded: false,
             rosters: Rosters::new(plan.channels),
             fails: plan.seed.is_multiple_of(4),
+            repeats: plan.updates,
             epochs: 0,
             unanswered: 0,
             given_up: 0,
@@ -216,6 +219,10 @@ impl External {
                     self.feeds[homes[channel]].push_back(copy(&message));
                 }
                 self.feeds[homes[channel]].push_back(message);
+                if self.repeats && self.rng.u8(..4) == 0 {
+                    let old = Box::new(self.streams[channel][0].clone());
+                    self.feeds[homes[channel]].push_back(UpstreamNotice::Message(old));
+                }
             }
         }
     }

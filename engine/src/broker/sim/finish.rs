@@ -28,6 +28,9 @@ impl World {
         self.set_degraded(false);
         let failed = self.external.as_mut().is_some_and(External::recover);
         self.settle(!(lossy || failed));
+        if !(lossy || failed) {
+            self.judge_updates();
+        }
         // Clients that are still connected get what is published now. A shard takes the next
         // message once it has swept the one before.
         for channel in 0..self.plan.channels {
@@ -35,6 +38,7 @@ impl World {
             self.settle(false);
         }
         self.settle(true);
+        self.judge_updates();
         if self.plan.drains {
             self.drain();
         }
@@ -233,6 +237,11 @@ impl World {
         }
         if self.plan.states {
             tally.insert("states", sum(|client| client.states));
+        }
+        if self.plan.updates {
+            let updates =
+                |client: &super::client::Client| client.updates.as_ref().map(|of| of.count);
+            tally.insert("updates", self.clients.iter().filter_map(updates).sum());
         }
         self.tally_order(&mut tally, counted);
         if self.plan.histories {

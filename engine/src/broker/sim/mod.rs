@@ -33,6 +33,7 @@ mod small_world;
 mod state_clients;
 mod streams;
 mod truth;
+mod updates;
 mod windows;
 mod world;
 

@@ -87,6 +87,8 @@ pub(super) struct Plan {
     pub(super) histories: bool,
     /// The order of channels is outside.
     pub(super) external: bool,
+    /// Clients of the second service get updates.
+    pub(super) updates: bool,
     /// Some clients ask for Server-Sent Events.
     pub(super) streams: bool,
     pub(super) sealed: bool,
@@ -204,6 +206,7 @@ impl Plan {
             states: false,
             histories: false,
             external: false,
+            updates: false,
             streams: (seed ^ seed >> 1) % 2 == 1,
             sealed: rng.bool(),
             handovers: seed % 13 == 7,

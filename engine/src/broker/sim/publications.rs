@@ -6,6 +6,7 @@ use crate::types::{EventName, JsonObject, MessageKey, Publication, ServiceId};
 impl World {
     pub(super) fn publish(&mut self, channel: usize) {
         let (document, key) = (self.document(), self.key());
+        let document = self.numbered(channel).unwrap_or(document);
         self.publish_with(channel, &document, key);
     }
 

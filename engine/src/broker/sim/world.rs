@@ -154,6 +154,7 @@ impl World {
         let orders = orders.into_iter().flatten().map(|order| (0, order));
         self.clients[client].orders.extend(orders);
         self.clients[client].inflater = inflater;
+        self.clients[client].updates = self.plan.updates_of(service);
         let room = self.rng.usize(1..=self.plan.socket);
         self.sockets.push(Socket { sealed, room, ..Socket::default() });
         let ports = &mut self.ports[shard];

@@ -117,7 +117,7 @@ impl Channels {
             if let Role::Replica(replica) = &channel.role {
                 return replica.state() == ReplicaState::Absent && !channel.live.is_empty();
             }
-            channel.upstream.as_ref().is_some_and(|upstream| {
+            channel.tie().is_some_and(|upstream| {
                 let must_follow = upstream.is_unconfirmed() && !channel.is_unheard_everywhere();
                 upstream.is_asking() || must_follow
             })

@@ -129,6 +129,9 @@ impl Channels {
         for slot in 0..self.table.slots() {
             let Some((index, channel)) = self.table.at(slot) else { continue };
             let (head, is_heard) = (channel.log.head(), !channel.is_unheard_everywhere());
+            if is_heard {
+                self.follow_source(index);
+            }
             let Some(upstream) = &mut self.table[index].upstream else { continue };
             if is_heard {
                 upstream.follow_on(head);
@@ -147,7 +150,7 @@ impl Channels {
         maker: impl Fn(u32) -> Option<ConnectionKey>,
     ) -> ChannelIndex {
         let handover::Channel { name, head, frames, kept, lost, used_at, is_followed, .. } = taken;
-        let is_outside = cx.is_external && !cx.is_own(&name);
+        let (is_outside, is_ordered) = (cx.is_outside(&name), cx.is_ordered_outside(&name));
         let (is_periodic, answers_requests) = uses_of(cx, &name);
         let class = Rc::clone(cx.class_of(&name));
         let mut channel = Channel::new(name, class, (cx.epoch, head), used_at);
@@ -163,7 +166,7 @@ impl Channels {
             }
             PlacedRole::Replica { home, floor, has_kept } => {
                 // An external order may have older messages than the home.
-                let at = (if is_outside { Seq(1) } else { floor }, has_kept);
+                let at = (if is_ordered { Seq(1) } else { floor }, has_kept);
                 Role::Replica(Replica::served((home, TAKEN_OVER), address, at))
             }
         };
@@ -176,9 +179,10 @@ impl Channels {
         }
         let before = frames.first().map_or(head, |frame| Seq(frame.first.0 - 1));
         if is_outside && matches!(channel.role, Role::Home(_)) {
-            channel.upstream = Some(Upstream::taken_over(is_followed).into());
+            channel.tie_to_order();
+            channel.upstream = channel.upstream.map(|_| Upstream::taken_over(is_followed).into());
         }
-        channel.log = Log::continued(cx.epoch, (before, lost), taken.last_at).sparse(is_outside);
+        channel.log = Log::continued(cx.epoch, (before, lost), taken.last_at).sparse(is_ordered);
         if !frames.is_empty() {
             channel.classify(&mut cx.recorder);
         }

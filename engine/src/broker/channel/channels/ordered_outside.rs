@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Call, Channel, Channels, Exchange};
 use crate::broker::channel::replica::Readiness;
-use crate::broker::channel::upstream::{Need, Waiting};
+use crate::broker::channel::upstream::{Need, Upstream, Waiting};
 use crate::broker::channel::{Served, Start};
 use crate::broker::context::Context;
 use crate::broker::shard_messages::{JoinRequest, Notice};
@@ -60,6 +60,9 @@ impl Channels {
             if self.table.get(index).is_none() {
                 continue;
             }
+            if let Some(request) = self.source_request(cx, index) {
+                return Some(request);
+            }
             let channel = &mut self.table[index];
             let is_heard = !channel.is_alone();
             let Some(upstream) = &mut channel.upstream else { continue };
@@ -82,6 +85,7 @@ impl Channels {
 
     /// What a subscriber that begins there needs of a channel homed here.
     pub(super) fn prepare_home(&mut self, index: ChannelIndex, start: Start) -> Readiness {
+        self.follow_source(index);
         let Channel { log, class, upstream, .. } = &mut self.table[index];
         let need = Need::of(start, log);
         upstream.as_mut().map_or(Readiness::Live, |upstream| upstream.prepare(log, class, need))
@@ -100,6 +104,7 @@ impl Channels {
 
     /// Whether another shard is answered later: the external order must be asked first.
     pub(super) fn must_wait_to_join(&mut self, index: ChannelIndex, join: JoinRequest) -> bool {
+        self.follow_source(index);
         let Channel { log, class, upstream, .. } = &mut self.table[index];
         let Some(upstream) = upstream else { return false };
         let wanted = join.wanted;
@@ -295,7 +300,7 @@ impl Channels {
             None => _ = self.table.get(index)?,
         }
         let channel = &mut self.table[index];
-        let upstream = channel.upstream.as_mut()?;
+        let upstream = channel.tie_mut()?;
         let (waiting, is_followed) = (upstream.unanswered(), upstream.is_followed());
         if !is_followed {
             // It may follow the channel yet.
@@ -313,14 +318,14 @@ impl Channels {
 
     /// Whether the external order's answer is the one that a channel waits for.
     fn upstream_awaiting(&self, index: ChannelIndex, token: JoinToken) -> Option<()> {
-        let upstream = self.table.get(index)?.upstream.as_ref()?;
-        upstream.awaits(token).then_some(())
+        let tie = self.table.get(index)?.tie()?;
+        tie.awaits(token).then_some(())
     }
 
     /// A forgotten channel is followed no more.
-    pub(super) fn unfollow(&mut self, channel: Channel) {
-        if channel.upstream.is_some_and(|upstream| upstream.is_followed()) {
-            self.upstream.0.push_back(Question::Unfollow(channel.name));
+    pub(super) fn unfollow(&mut self, channel: &Channel) {
+        if channel.tie().is_some_and(Upstream::is_followed) {
+            self.upstream.0.push_back(Question::Unfollow(channel.name.clone()));
         }
     }
 
@@ -333,8 +338,8 @@ impl Channels {
         unused: Duration,
     ) -> Option<Call> {
         let channel = &mut self.table[index];
-        let is_unheard = channel.is_unheard_everywhere();
-        let upstream = channel.upstream.as_mut()?;
+        let (is_unheard, is_periodic) = (channel.is_unheard_everywhere(), channel.is_periodic);
+        let upstream = channel.tie_mut()?;
         if upstream.is_late(cx.time()) {
             return Some(Call::GiveUp(index));
         }
@@ -345,30 +350,18 @@ impl Channels {
         {
             upstream.unfollow();
             self.upstream.0.push_back(Question::Unfollow(channel.name.clone()));
-            // It says nothing any more about what was published last.
-            self.statuses.forget_event(&mut self.table[index]);
+            if !is_periodic {
+                // It says nothing any more about what was published last.
+                self.statuses.forget_event(&mut self.table[index]);
+            }
         } else if !is_unheard && upstream.must_follow() {
             self.upstream.ask(index);
         }
         None
     }
-
-    /// A client of this shard was told that its own message has this position: it is to have it
-    /// before it leaves.
-    pub(in crate::broker) fn acknowledge(&mut self, name: &ChannelName, seq: Seq) {
-        if let Some(index) = self.table.find(name) {
-            let acknowledged = &mut self.table[index].acknowledged;
-            *acknowledged = seq.max(*acknowledged);
-        }
-    }
-
-    /// The newest position that a client of this shard was told for a message of its own.
-    pub(in crate::broker) fn acknowledged(&self, index: ChannelIndex) -> Seq {
-        self.table[index].acknowledged
-    }
 }
 
-fn encode(cx: &mut Context, message: &Sequenced) -> Box<[u8]> {
+pub(super) fn encode(cx: &mut Context, message: &Sequenced) -> Box<[u8]> {
     let Sequenced { publication, seq, prev, id, unix_us } = message;
     let prev = (prev.next() != *seq).then_some(*prev);
     cx.encoder.broadcast(Stamp { id: *id, unix_us: *unix_us }, publication, *seq, prev)

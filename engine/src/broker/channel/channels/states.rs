@@ -24,7 +24,7 @@ impl Channels {
             return Err(StateError::Restart);
         }
         // What an external order has reached is not known here.
-        if state.seq > newest && (!cx.is_external || cx.is_own(name)) {
+        if state.seq > newest && !cx.is_outside(name) {
             return Err(StateError::Ahead { newest });
         }
         if state.seq < held {

@@ -3,7 +3,7 @@
 use super::Channels;
 use crate::broker::channel::subscriptions::Subscription;
 use crate::broker::context::Context;
-use crate::types::{ChannelIndex, Encoding, Seq, ServiceId};
+use crate::types::{ChannelIndex, ChannelName, Encoding, Seq, ServiceId};
 
 /// Where a subscriber stands in a live set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,5 +98,19 @@ impl Channels {
             self.unpublished.note_left(index, &mut self.table[index]);
         }
         self.memberships.remove_all(&mut self.table, connection, cx.time());
+    }
+
+    /// A client of this shard was told that its own message has this position: it is to have it
+    /// before it leaves.
+    pub(in crate::broker) fn acknowledge(&mut self, name: &ChannelName, seq: Seq) {
+        if let Some(index) = self.table.find(name) {
+            let acknowledged = &mut self.table[index].acknowledged;
+            *acknowledged = seq.max(*acknowledged);
+        }
+    }
+
+    /// The newest position that a client of this shard was told for a message of its own.
+    pub(in crate::broker) fn acknowledged(&self, index: ChannelIndex) -> Seq {
+        self.table[index].acknowledged
     }
 }
