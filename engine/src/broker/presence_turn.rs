@@ -25,7 +25,9 @@ impl Core {
         index: ChannelIndex,
         user: Option<&str>,
     ) {
-        if !self.channels.class(index).presence || self.connections[key].is_probe() {
+        let is_kept = self.channels.class(index).presence && !self.connections[key].is_probe();
+        // What a session protocol sends are updates alone.
+        if !is_kept || self.cx.is_periodic(self.channels.name(index)) {
             return;
         }
         let channel = self.channels.name(index).clone();

@@ -1,12 +1,17 @@
 //! The same in a protocol of the embedder, which has no errors and a close code of its own.
 
 use super::*;
+use crate::config::ClassRule;
 use crate::tests::ticker::Ticker;
 
 fn rig(mode: AuthMode) -> Rig {
+    rig_with(mode, Vec::new())
+}
+
+fn rig_with(mode: AuthMode, classes: Vec<ClassRule>) -> Rig {
     let access = Access { mode, ..Access::default() };
     let protocol = Protocol::Custom(Arc::new(Ticker("ticks")));
-    let config = Config::from(Service { access, protocol, ..Service::default() });
+    let config = Config::from(Service { access, protocol, classes, ..Service::default() });
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 8, 1);
     let now = Now { mono: Time(0), unix_us: START * 1_000_000 };
     let key = connect(&mut hub, now, None);
@@ -125,4 +130,15 @@ fn updates_come_once_a_second_whole_or_in_the_part_asked_for() {
     let part = json!({"type": "update", "part": 1});
     assert_eq!(heard.iter().filter(|m| **m == whole).count(), 2);
     assert!(heard.contains(&part) && heard.iter().all(|m| [&whole, &part].contains(&m)));
+}
+
+#[test]
+fn presence_does_not_concern_the_protocol_s_channel() {
+    let channels = ChannelPattern::parse("*").unwrap();
+    let rule = ClassRule { presence: Some(true), ..ClassRule::new(channels) };
+    let mut rig = rig_with(AuthMode::Off, vec![rule]);
+    (0..40).for_each(|_| rig.pass(Duration::from_millis(50)));
+    let heard = rig.hear();
+    let kinds: Vec<_> = heard.iter().map(|message| message["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["connected", "update", "update"], "{heard:?}");
 }
