@@ -4,6 +4,7 @@ use super::channel::Served;
 use super::core::Core;
 use super::lifecycle::Parts;
 use super::shard_messages::{JoinRequest, Notice, Request};
+use super::upstream_messages::Askers;
 use crate::types::{ChannelName, ChannelRefusal, ShardId};
 
 impl Core {
@@ -61,7 +62,10 @@ impl Parts {
                 links.answer(from, answer);
                 self.core.handle_left_by(from, &name, head);
             }
-            Request::Presence { reports } => self.core.handle_presence(from, reports),
+            Request::Presence { reports } => self.core.take_presence(from, reports),
+            Request::AskPresence { channel, ids } => {
+                self.take_presence_question(channel, Askers { shard: from, ids });
+            }
             Request::Patterns { version, set } => {
                 links.answer(from, Notice::PatternsKnown { version });
                 self.core.patterns.take_set(from, set);
@@ -105,7 +109,14 @@ impl Parts {
                 links.answered(from);
                 channels.handle_left(channel);
             }
-            Notice::Presence { lists } => self.handle_presence_lists(from, lists),
+            Notice::PresenceKnown => {
+                links.answered(from);
+                self.core.presence.set_reporting(from, false);
+            }
+            Notice::PresenceList { ids, list } => {
+                links.answered(from);
+                self.handle_presence_list(from, ids, list);
+            }
             Notice::Recalled { id, status } => {
                 links.answered(from);
                 self.sessions.handle_recalled(&mut self.core, id, status.as_ref());

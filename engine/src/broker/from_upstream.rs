@@ -128,8 +128,14 @@ impl Parts {
             UpstreamNotice::Read { id, page } => {
                 self.sessions.handle_read(&mut self.core, id, page);
             }
-            UpstreamNotice::PresenceKnown => self.core.handle_presence_known(),
-            UpstreamNotice::Presence { id, list } => self.handle_presence(id, list),
+            UpstreamNotice::PresenceKnown { from } => {
+                self.core.presence.answered_outside();
+                self.core.confirm_presence(from);
+            }
+            UpstreamNotice::PresenceList { askers, list } => {
+                self.core.presence.answered_outside();
+                self.answer_presence(askers, list);
+            }
             UpstreamNotice::Epoch(epoch) => self.begin_epoch(epoch),
             UpstreamNotice::Degraded(why) => self.degrade(why),
         }

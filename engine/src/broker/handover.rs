@@ -39,11 +39,12 @@ impl Parts {
     /// Whether something waits for the external order that has to end before this shard, or
     /// another one, may be exported.
     pub(super) fn awaits_upstream(&self) -> bool {
-        let Core { cx, channels, patterns, .. } = &self.core;
+        let Core { cx, channels, patterns, presence, .. } = &self.core;
         cx.is_external
             && !(self.sessions.is_settled()
                 && patterns.is_watched(patterns.version())
-                && channels.is_settled())
+                && channels.is_settled()
+                && !presence.awaits_upstream())
     }
 
     /// Connections of these slots that can go over early, those for which `place` has a socket.

@@ -77,7 +77,12 @@ impl Links {
 
     /// Whether a client's request may be sent to a shard: it needs a credit until it is answered.
     pub(super) fn has_credit(&self, to: ShardId) -> bool {
-        self.lanes[to.index()].open < per_lane(LANE_CREDITS, self.lanes.len())
+        self.credits(to) > 0
+    }
+
+    /// How many may be.
+    pub(super) fn credits(&self, to: ShardId) -> usize {
+        per_lane(LANE_CREDITS, self.lanes.len()).saturating_sub(self.lanes[to.index()].open)
     }
 
     /// Queues a client's request for which there is a credit.

@@ -13,8 +13,9 @@ use slab::Slab;
 use uuid::Uuid;
 
 use self::reports::Reports;
+pub(super) use self::reports::Untold;
 use super::shard_messages::PresenceReport;
-use crate::limits::PRESENCE_LINGER;
+use crate::limits::{PRESENCE_LINGER, PRESENCE_QUESTIONS, per_lane};
 use crate::roster::{Roster, RosterChange};
 use crate::types::{
     ChannelName, ConnectionKey, Epoch, Member, PresenceList, RequestId, Seq, ShardId, Time,
@@ -40,6 +41,10 @@ pub(super) struct Presence {
     has_more: bool,
     /// Homes that have not answered the last reports, by shard.
     reporting: Vec<bool>,
+    /// Questions that a home has not answered, by shard.
+    open: Vec<usize>,
+    /// What an external order was told or asked for channels homed here and has not answered.
+    open_outside: usize,
     /// The saboteur of the simulation: now and then a home is not told of who has left.
     #[cfg(test)]
     pub(super) forgetful: bool,
@@ -74,6 +79,8 @@ impl Presence {
             counting: VecDeque::new(),
             has_more: false,
             reporting: vec![false; shards],
+            open: vec![0; shards],
+            open_outside: 0,
             #[cfg(test)]
             forgetful: false,
         }
@@ -120,6 +127,12 @@ impl Presence {
         self.reports.ask(home, id, channel);
     }
 
+    /// The answer to a question says nothing: it is asked anew.
+    pub(super) fn ask_again(&mut self, home: ShardId, id: RequestId) {
+        let channel = self.asks[id.index()].channel.clone();
+        self.reports.ask(home, id, channel);
+    }
+
     /// Whether a connection has asked and is not answered: what it sends waits, so that what it
     /// asks is bounded.
     pub(super) fn is_asking(&self, key: ConnectionKey) -> bool {
@@ -153,29 +166,51 @@ impl Presence {
         self.reporting[home.index()] = reporting;
     }
 
-    /// The next reports to a home, at most so many.
-    pub(super) fn take_reports(&mut self, home: ShardId, most: usize) -> Vec<PresenceReport> {
-        let reports = self.reports.take(home, most);
+    /// How many questions a home may be asked now.
+    pub(super) fn room(&self, home: ShardId) -> usize {
+        per_lane(PRESENCE_QUESTIONS, self.open.len()) - self.open[home.index()]
+    }
+
+    /// What a home is to be told next, and asked behind that: at most so many questions.
+    pub(super) fn take(&mut self, home: ShardId, questions: usize) -> Untold {
+        let untold = self.reports.take(home, questions);
+        self.open[home.index()] += untold.questions.len();
         #[cfg(test)]
         if self.forgetful {
-            let is_told = |report: &PresenceReport| match report {
+            let mut untold = untold;
+            untold.reports.retain(|report| match report {
                 PresenceReport::Left { connection, .. } => connection.as_bytes()[15] % 4 > 0,
-                _ => true,
-            };
-            return reports.into_iter().filter(is_told).collect();
+                PresenceReport::Entered { .. } => true,
+            });
+            return untold;
         }
-        reports
+        untold
+    }
+
+    /// A home has answered a question, or cannot.
+    pub(super) fn end_question(&mut self, home: ShardId) {
+        self.open[home.index()] -= 1;
     }
 
     // The home of a channel.
 
-    /// A shard has told something of its subscribers. Returns whom it asks for.
-    pub(super) fn handle(
-        &mut self,
-        reports: Vec<PresenceReport>,
-        now: Time,
-    ) -> Vec<(RequestId, ChannelName)> {
-        let mut asked = Vec::new();
+    /// An external order is told or asked something.
+    pub(super) fn wait_outside(&mut self) {
+        self.open_outside += 1;
+    }
+
+    /// It has answered.
+    pub(super) fn answered_outside(&mut self) {
+        self.open_outside -= 1;
+    }
+
+    /// Whether this shard, or another one, waits for the external order.
+    pub(super) fn awaits_upstream(&self) -> bool {
+        self.open_outside > 0
+    }
+
+    /// A shard has told something of its subscribers.
+    pub(super) fn handle(&mut self, reports: Vec<PresenceReport>, now: Time) {
         for report in reports {
             match report {
                 PresenceReport::Entered { channel, connection, user } => {
@@ -192,10 +227,8 @@ impl Presence {
                     }
                     self.note(channel);
                 }
-                PresenceReport::Asked { id, channel } => asked.push((id, channel)),
             }
         }
-        asked
     }
 
     fn note(&mut self, channel: ChannelName) {

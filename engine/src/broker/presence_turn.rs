@@ -1,17 +1,16 @@
 //! Presence in an iteration: homes are told of this shard's subscribers, and the subscribers of
 //! channels homed here of who has come and gone.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::core::Core;
 use super::lifecycle::Parts;
-use super::presence::Ask;
+use super::presence::{Ask, Untold};
 use super::session;
 use super::shard_messages::{Notice, PresenceReport, Request};
-use super::upstream_messages::UpstreamRequest;
+use super::upstream_messages::{Askers, UpstreamRequest};
 use crate::config::Unavailable;
-use crate::limits::{PRESENCE_EVENTS, PRESENCE_REPORTS};
+use crate::limits::PRESENCE_EVENTS;
 use crate::roster::RosterChange;
 use crate::types::{
     ChannelIndex, ChannelName, ConnectionKey, PresenceList, Publication, RequestId, ShardId,
@@ -31,7 +30,7 @@ impl Core {
             return;
         }
         let channel = self.channels.name(index).clone();
-        let (home, id) = (self.told_of(&channel), self.connections.id(self.cx.shard, key));
+        let (home, id) = (self.cx.homes.of(&channel), self.connections.id(self.cx.shard, key));
         self.presence.enter(home, (key, channel), id, user.map(Into::into));
     }
 
@@ -39,14 +38,8 @@ impl Core {
     pub(super) fn leave_presence(&mut self, key: ConnectionKey, index: ChannelIndex, ended: bool) {
         if !self.presence.has_none() {
             let channel = self.channels.name(index).clone();
-            self.presence.leave(self.told_of(&channel), (key, channel), ended);
+            self.presence.leave(self.cx.homes.of(&channel), (key, channel), ended);
         }
-    }
-
-    /// In whose queue reports of a channel's subscribers wait: where an external order keeps
-    /// rosters, all leave from here.
-    pub(super) fn told_of(&self, channel: &ChannelName) -> ShardId {
-        if self.cx.is_external { self.cx.shard } else { self.cx.homes.of(channel) }
     }
 
     /// A client asks who is there.
@@ -56,29 +49,28 @@ impl Core {
         channel: ChannelName,
         request: Option<Option<Box<str>>>,
     ) {
-        let home = self.told_of(&channel);
+        let home = self.cx.homes.of(&channel);
         self.presence.ask(home, Ask { key, channel, request });
     }
 
-    /// Another shard tells of its subscribers.
-    pub(super) fn handle_presence(&mut self, from: ShardId, reports: Vec<PresenceReport>) {
-        let lists = self.take_presence(reports);
-        self.links.answer(from, Notice::Presence { lists });
+    /// A shard tells of its subscribers of channels homed here.
+    pub(super) fn take_presence(&mut self, from: ShardId, reports: Vec<PresenceReport>) {
+        if self.cx.is_external {
+            self.presence.wait_outside();
+            return self.cx.push_upstream(UpstreamRequest::Presence { from, reports });
+        }
+        self.presence.handle(reports, self.cx.time());
+        self.tell_presence();
+        self.confirm_presence(from);
     }
 
-    /// Takes reports about channels homed here. Returns who is there for whoever asks.
-    fn take_presence(
-        &mut self,
-        reports: Vec<PresenceReport>,
-    ) -> Vec<(RequestId, Arc<PresenceList>)> {
-        let asked = self.presence.handle(reports, self.cx.time());
-        self.tell_presence();
-        let mut lists: HashMap<ChannelName, Arc<PresenceList>> = HashMap::new();
-        let list = |(id, channel): (RequestId, ChannelName)| {
-            let list = lists.entry(channel).or_insert_with_key(|of| Arc::new(self.presence_of(of)));
-            (id, Arc::clone(list))
-        };
-        asked.into_iter().map(list).collect()
+    /// What a shard has told is known.
+    pub(super) fn confirm_presence(&mut self, from: ShardId) {
+        if from == self.cx.shard {
+            self.presence.set_reporting(from, false);
+        } else {
+            self.links.answer(from, Notice::PresenceKnown);
+        }
     }
 
     /// Who is subscribed to a channel homed here.
@@ -134,23 +126,6 @@ impl Core {
             list
         })
     }
-
-    /// Tells the external order what it does not know of this shard's subscribers.
-    fn report_presence(&mut self) {
-        let shard = self.cx.shard;
-        if self.presence.may_report(shard) {
-            let reports = self.presence.take_reports(shard, PRESENCE_REPORTS);
-            if !reports.is_empty() {
-                self.presence.set_reporting(shard, true);
-                self.cx.push_upstream(UpstreamRequest::Presence { reports });
-            }
-        }
-    }
-
-    /// The external order knows what it was told: the next reports may leave.
-    pub(super) fn handle_presence_known(&mut self) {
-        self.presence.set_reporting(self.cx.shard, false);
-    }
 }
 
 impl Parts {
@@ -161,65 +136,89 @@ impl Parts {
         if core.presence.is_unused() {
             return;
         }
-        if core.cx.is_external {
-            return core.report_presence();
-        }
         core.presence.expire(core.cx.time());
+        core.tell_presence();
+        let mut is_behind = false;
         for shard in (0..core.cx.homes.shards()).map(|shard| ShardId(shard as u8)) {
-            if shard != core.cx.shard
-                && core.presence.may_report(shard)
-                && core.links.has_credit(shard)
-            {
-                let reports = core.presence.take_reports(shard, PRESENCE_REPORTS);
-                if !reports.is_empty() {
-                    core.presence.set_reporting(shard, true);
-                    core.links.request(shard, Request::Presence { reports });
-                }
+            is_behind |= self.tell_home(shard);
+        }
+        let presence = &mut self.core.presence;
+        presence.set_more(presence.has_more() || is_behind);
+    }
+
+    /// Returns whether a home is to be told more than one iteration could.
+    fn tell_home(&mut self, home: ShardId) -> bool {
+        let Core { cx, links, presence, .. } = &mut self.core;
+        let credits = links.credits(home);
+        if credits == 0 || !presence.may_report(home) {
+            return false;
+        }
+        let is_own = home == cx.shard;
+        let Untold { reports, questions } = presence.take(home, presence.room(home).min(credits - 1));
+        if !reports.is_empty() {
+            presence.set_reporting(home, true);
+            match is_own {
+                true => self.core.take_presence(home, reports),
+                false => links.request(home, Request::Presence { reports }),
             }
         }
-        let own = core.presence.take_reports(core.cx.shard, PRESENCE_REPORTS);
-        let lists = core.take_presence(own);
-        let is_behind = core.presence.has_more() || core.presence.may_report(core.cx.shard);
-        core.presence.set_more(is_behind);
-        self.answer_presence(lists);
-    }
-
-    /// A home knows what it was told, and answers.
-    pub(super) fn handle_presence_lists(
-        &mut self,
-        from: ShardId,
-        lists: Vec<(RequestId, Arc<PresenceList>)>,
-    ) {
-        self.core.links.answered(from);
-        self.core.presence.set_reporting(from, false);
-        self.answer_presence(lists);
-    }
-
-    /// The external order says who is there, or cannot.
-    pub(super) fn handle_presence(
-        &mut self,
-        id: RequestId,
-        list: Result<Box<PresenceList>, Unavailable>,
-    ) {
-        match list {
-            Ok(list) => self.answer_presence(vec![(id, Arc::from(list))]),
-            Err(why) => {
-                let ask = self.core.presence.answered(id);
-                if self.core.connections.is_open(ask.key) {
-                    session::tell_presence_unavailable(&mut self.core, &ask, why);
-                    self.sessions.go_on_after_answer(ask.key);
-                }
+        for (channel, ids) in questions {
+            match is_own {
+                true => self.take_presence_question(channel, Askers { shard: home, ids }),
+                false => self.core.links.request(home, Request::AskPresence { channel, ids }),
             }
+        }
+        let Core { links, presence, .. } = &self.core;
+        presence.may_report(home) && presence.room(home) > 0 && links.credits(home) > 1
+    }
+
+    /// Clients of a shard ask who is in a channel homed here.
+    pub(super) fn take_presence_question(&mut self, channel: ChannelName, askers: Askers) {
+        if self.core.cx.is_external {
+            self.core.presence.wait_outside();
+            let request = UpstreamRequest::AskPresence { channel, askers };
+            return self.core.cx.push_upstream(request);
+        }
+        let list = self.core.presence_of(&channel);
+        self.answer_presence(askers, Ok(Arc::new(list)));
+    }
+
+    /// It is known who is in a channel homed here, or nobody can tell.
+    pub(super) fn answer_presence(
+        &mut self,
+        Askers { shard, ids }: Askers,
+        list: Result<Arc<PresenceList>, Unavailable>,
+    ) {
+        if shard == self.core.cx.shard {
+            self.handle_presence_list(shard, ids, list);
+        } else {
+            self.core.links.answer(shard, Notice::PresenceList { ids, list });
         }
     }
 
-    fn answer_presence(&mut self, lists: Vec<(RequestId, Arc<PresenceList>)>) {
-        for (id, list) in lists {
+    /// A home says who is there, or cannot.
+    pub(super) fn handle_presence_list(
+        &mut self,
+        home: ShardId,
+        ids: Vec<RequestId>,
+        list: Result<Arc<PresenceList>, Unavailable>,
+    ) {
+        let Core { cx, presence, .. } = &mut self.core;
+        presence.end_question(home);
+        if list.as_ref().is_ok_and(|list| list.epoch != cx.epoch) {
+            // One of the two shards has begun an epoch, and the other one has not yet.
+            return ids.into_iter().for_each(|id| presence.ask_again(home, id));
+        }
+        for id in ids {
             let ask = self.core.presence.answered(id);
-            if self.core.connections.is_open(ask.key) {
-                session::tell_presence(&mut self.core, &ask, &list);
-                self.sessions.go_on_after_answer(ask.key);
+            if !self.core.connections.is_open(ask.key) {
+                continue;
             }
+            match &list {
+                Ok(list) => session::tell_presence(&mut self.core, &ask, list),
+                Err(why) => session::tell_presence_unavailable(&mut self.core, &ask, *why),
+            }
+            self.sessions.go_on_after_answer(ask.key);
         }
     }
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::log_page::{HistoryRange, LogPage};
 use super::pattern_set::PatternSet;
 pub use super::published_ids::{Accepted, PublishId};
+use crate::config::Unavailable;
 use crate::shared_frame::Frame;
 use crate::types::{
     AddressGroup, ChannelIndex, ChannelName, ChannelRefusal, Epoch, JoinToken, JsonObject,
@@ -80,11 +81,19 @@ pub enum Request {
         /// The last position that the sender has.
         head: Seq,
     },
-    /// Who has subscribed to channels whose class keeps presence, and who asks for that. Answered
-    /// by [`Notice::Presence`].
+    /// Who has subscribed to channels whose class keeps presence. Answered by
+    /// [`Notice::PresenceKnown`].
     Presence {
         /// In the order in which it happened.
         reports: Vec<PresenceReport>,
+    },
+    /// Clients of the sender ask who is there, behind what it has reported before. Answered by
+    /// [`Notice::PresenceList`].
+    AskPresence {
+        /// In which channel.
+        channel: ChannelName,
+        /// The sender's ids of their questions.
+        ids: Vec<RequestId>,
     },
     /// The patterns of the sender's clients from now on. Answered by [`Notice::PatternsKnown`].
     Patterns {
@@ -125,13 +134,6 @@ pub enum PresenceReport {
         connection: Uuid,
         /// Whether the connection has ended.
         ended: bool,
-    },
-    /// A client asks who is there.
-    Asked {
-        /// The sender's id of the question.
-        id: RequestId,
-        /// Which channel.
-        channel: ChannelName,
     },
 }
 
@@ -208,10 +210,14 @@ pub enum Notice {
         /// The receiver's key of each, and its position.
         heads: Vec<(ChannelIndex, Seq)>,
     },
-    /// The reports were taken.
-    Presence {
-        /// Who is there, for each question among them, with the receiver's id of it.
-        lists: Vec<(RequestId, Arc<PresenceList>)>,
+    /// The reports are known: the next ones may come.
+    PresenceKnown,
+    /// Who is in a channel: events with a later position follow.
+    PresenceList {
+        /// The receiver's ids of the questions.
+        ids: Vec<RequestId>,
+        /// Who is there, if that is known.
+        list: Result<Arc<PresenceList>, Unavailable>,
     },
     /// The status of a channel.
     Recalled {

@@ -7,7 +7,7 @@ use super::shard_messages::PresenceReport;
 use crate::config::{Followed, ReadPage, Unavailable};
 use crate::types::{
     ChannelIndex, ChannelName, Epoch, FeedItem, JoinToken, PresenceList, Publication, PublishError,
-    RequestId, Seq, Sequenced,
+    RequestId, Seq, Sequenced, ShardId,
 };
 
 /// From a shard to the external order, answered by [`UpstreamNotice`] but for `Unfollow`.
@@ -57,13 +57,30 @@ pub enum UpstreamRequest {
         /// All of them.
         set: Arc<PatternSet>,
     },
-    /// Clients of the shard have subscribed where presence is kept, or have no more, or ask.
-    /// Answered by [`UpstreamNotice::PresenceKnown`] and a [`UpstreamNotice::Presence`] for each
-    /// who asks.
+    /// Clients have subscribed to channels homed here where presence is kept, or have no more.
+    /// Answered by [`UpstreamNotice::PresenceKnown`].
     Presence {
+        /// Of which shard.
+        from: ShardId,
         /// In the order in which it happened.
         reports: Vec<PresenceReport>,
     },
+    /// Clients ask who is in a channel homed here. Answered by [`UpstreamNotice::PresenceList`].
+    AskPresence {
+        /// Which channel.
+        channel: ChannelName,
+        /// Who asks.
+        askers: Askers,
+    },
+}
+
+/// Clients of a shard that ask who is present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Askers {
+    /// Which shard.
+    pub shard: ShardId,
+    /// Its ids of their questions.
+    pub ids: Vec<RequestId>,
 }
 
 /// A shard's id of a request to read, by what it is for.
@@ -151,14 +168,17 @@ pub enum UpstreamNotice {
         /// Whether it comes.
         is_watched: bool,
     },
-    /// The shard may report further subscribers.
-    PresenceKnown,
-    /// Who is in a channel that keeps presence.
-    Presence {
-        /// The shard's id of the question.
-        id: RequestId,
+    /// Subscribers that were reported are known.
+    PresenceKnown {
+        /// The shard whose they are.
+        from: ShardId,
+    },
+    /// Who is in a channel homed here that keeps presence: later events of it follow.
+    PresenceList {
+        /// Who has asked.
+        askers: Askers,
         /// Who is there.
-        list: Result<Box<PresenceList>, Unavailable>,
+        list: Result<Arc<PresenceList>, Unavailable>,
     },
     /// All logs begin anew: positions of another epoch are over.
     Epoch(Epoch),

@@ -96,28 +96,19 @@ impl UpstreamLink {
                 let (shard, channels) = (self.shard, set.prefixes());
                 self.order.watch(WatchRequest { shard, channels, reply });
             }
-            UpstreamRequest::Presence { reports } => {
-                let reports = reports.into_iter().map(|report| self.report(report)).collect();
-                let reply = self.reply(|_| UpstreamNotice::PresenceKnown);
+            UpstreamRequest::Presence { from, reports } => {
+                let reports = reports.into_iter().map(report).collect();
+                let reply = self.reply(move |_| UpstreamNotice::PresenceKnown { from });
                 self.order.report_presence(PresenceRequest { reports, reply });
             }
-        }
-    }
-
-    fn report(&self, report: PresenceReport) -> config::PresenceReport {
-        match report {
-            PresenceReport::Entered { channel, connection, user } => {
-                config::PresenceReport::Entered { channel, connection, user }
-            }
-            PresenceReport::Left { channel, connection, ended } => {
-                config::PresenceReport::Left { channel, connection, ended }
-            }
-            PresenceReport::Asked { id, channel } => {
+            UpstreamRequest::AskPresence { channel, askers } => {
                 let reply = self.reply(move |list| {
-                    let list = list.unwrap_or(Err(Unavailable)).map(Box::new);
-                    UpstreamNotice::Presence { id, list }
+                    let list = list.unwrap_or(Err(Unavailable)).map(Arc::new);
+                    UpstreamNotice::PresenceList { askers, list }
                 });
-                config::PresenceReport::Asked { channel, reply }
+                let reports = vec![config::PresenceReport::Asked { channel, reply }];
+                let reply = Reply::new(|_| ());
+                self.order.report_presence(PresenceRequest { reports, reply });
             }
         }
     }
@@ -155,6 +146,17 @@ impl UpstreamLink {
             _ if self.is_at_end(hub) => true,
             Some(held) => !hub.has_room_for(held),
             None => self.notices.is_empty(),
+        }
+    }
+}
+
+fn report(report: PresenceReport) -> config::PresenceReport {
+    match report {
+        PresenceReport::Entered { channel, connection, user } => {
+            config::PresenceReport::Entered { channel, connection, user }
+        }
+        PresenceReport::Left { channel, connection, ended } => {
+            config::PresenceReport::Left { channel, connection, ended }
         }
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::broker::shard_messages::PresenceReport;
 use crate::handover::Attendance;
-use crate::limits::PRESENCE_COST;
+use crate::limits::{PRESENCE_COST, PRESENCE_REPORTS};
 use crate::types::{ChannelName, ConnectionKey, RequestId, ShardId};
 
 /// The subscriptions of this shard's connections that count, and what their homes do not know.
@@ -31,6 +31,14 @@ struct Subscribed {
     is_known: bool,
     /// Whether it stands in a queue: once, however often it has changed (invariant 3).
     is_queued: bool,
+}
+
+/// What a home is to be told, and then asked.
+#[derive(Debug, Default)]
+pub(in crate::broker) struct Untold {
+    pub(in crate::broker) reports: Vec<PresenceReport>,
+    /// Channels, each once, with the ids of who asks for it.
+    pub(in crate::broker) questions: Vec<(ChannelName, Vec<RequestId>)>,
 }
 
 #[derive(Debug)]
@@ -99,10 +107,12 @@ impl Reports {
         !self.queues[home.index()].is_empty()
     }
 
-    /// The next reports to a home, at most so many; a question counts as [`PRESENCE_COST`] of them.
-    pub(super) fn take(&mut self, home: ShardId, most: usize) -> Vec<PresenceReport> {
-        let (mut reports, mut cost) = (Vec::new(), 0);
-        while cost < most
+    /// What a home is to be told next, at most [`PRESENCE_REPORTS`], where who asks counts as
+    /// [`PRESENCE_COST`] of them; and asked, at most so many questions.
+    pub(super) fn take(&mut self, home: ShardId, most: usize) -> Untold {
+        let (mut untold, mut cost) = (Untold::default(), 0);
+        let Untold { reports, questions } = &mut untold;
+        while cost < PRESENCE_REPORTS
             && let Some(item) = self.queues[home.index()].pop_front()
         {
             match item {
@@ -111,12 +121,19 @@ impl Reports {
                     cost += 1;
                 }
                 Item::Ask(id, channel) => {
-                    reports.push(PresenceReport::Asked { id, channel });
                     cost += PRESENCE_COST;
+                    match questions.iter().position(|(of, _)| *of == channel) {
+                        Some(place) => questions[place].1.push(id),
+                        None if questions.len() < most => questions.push((channel, vec![id])),
+                        None => {
+                            self.queues[home.index()].push_front(Item::Ask(id, channel));
+                            break;
+                        }
+                    }
                 }
             }
         }
-        reports
+        untold
     }
 
     /// What a home is to be told of a subscription, if it does not know that.

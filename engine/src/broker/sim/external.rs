@@ -166,8 +166,13 @@ impl External {
                 }
                 UpstreamNotice::Watched { version, is_watched }
             }
-            UpstreamRequest::Presence { reports } => {
-                return self.report_presence(truth, shard, reports, unix_us);
+            UpstreamRequest::Presence { from, reports } => {
+                self.report_presence(truth, reports, unix_us);
+                UpstreamNotice::PresenceKnown { from }
+            }
+            UpstreamRequest::AskPresence { channel, askers } => {
+                let list = Ok(self.list(truth.place(&channel)).into());
+                UpstreamNotice::PresenceList { askers, list }
             }
             UpstreamRequest::Read { .. } => unreachable!("nobody asks for history here"),
         };
