@@ -131,7 +131,7 @@ impl StreamView {
 
     /// A message arrives as it is published.
     pub(crate) fn handle_live(&mut self, now: Duration, channel: &str, message: Message) {
-        self.doubt_if_late(now);
+        let is_late = self.doubt_if_late(now);
         if self.life.as_ref().is_some_and(|life| life.is_older(message.time)) {
             return;
         }
@@ -143,7 +143,6 @@ impl StreamView {
         self.floor = self.floor.max(message.seq);
         self.appear_live(channel, &message);
         let mut is_hole = false;
-        let is_late = self.is_late(now);
         self.channels.change(channel, |chain, steps| {
             chain.doubt_if(is_late);
             let was_level = chain.want().is_none();
@@ -173,11 +172,14 @@ impl StreamView {
     }
 
     /// Once no audit has come to its end for so long, `prev = 0` proves nothing. Nor does it to
-    /// chains that begin or go on meanwhile: they are doubted with each thing that comes.
-    fn doubt_if_late(&mut self, now: Duration) {
-        if !self.was_out_of_touch && self.is_late(now) {
+    /// chains that begin or go on meanwhile: they are doubted with each thing that comes. Returns
+    /// whether it is so.
+    fn doubt_if_late(&mut self, now: Duration) -> bool {
+        let is_late = self.is_late(now);
+        if is_late && !self.was_out_of_touch {
             self.handle_out_of_touch(now);
         }
+        is_late
     }
 
     /// The stream has elected a leader.
