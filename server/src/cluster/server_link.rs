@@ -41,8 +41,7 @@ pub(super) async fn connect(
         .subscription_capacity(LIVE_MESSAGES)
         .reconnect_delay_callback(reconnect_after)
         .reconnect_to_server_callback(move |known, _| {
-            let known = known.into_iter().map(|server| (server.addr, server.did_connect));
-            let next = turns.lock().next(&known.collect::<Vec<_>>(), random());
+            let next = turns.lock().next(&known, random());
             async move { next.map(|addr| ReconnectToServer { addr, delay: None }) }
         })
         .event_callback(move |event| {
