@@ -25,8 +25,8 @@ pub use channel_class::{ChannelClass, ClassRetention, Compression, SlowPolicy};
 pub use class_rule::{ClassRule, HistoryAccess};
 pub(crate) use class_table::ClassTable;
 pub use external_order::{
-    ChannelPrefix, ExternalOrder, FollowRequest, Followed, PresenceReport, PresenceRequest,
-    PublishRequest, ReadPage, ReadRequest, Unavailable, WatchRequest,
+    ChannelPrefix, ExternalOrder, FollowRequest, Followed, PresenceQuestion, PresenceReport,
+    PresenceRequest, PublishRequest, ReadPage, ReadRequest, Unavailable, WatchRequest,
 };
 pub use origins::Origins;
 pub use probe_key::ProbeKey;

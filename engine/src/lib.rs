@@ -136,9 +136,9 @@ pub use broker::{
 pub use config::{
     Access, AuthMode, ChannelClass, ChannelPrefix, ClassRetention, ClassRule, ClientRequest,
     Compression, Config, Correlation, ExternalOrder, FollowRequest, Followed, HistoryAccess,
-    KernelTls, Origins, PresenceReport, PresenceRequest, ProbeKey, Protocol, Proxies,
-    PublishRequest, ReadPage, ReadRequest, Reconnect, Retention, Rule, Service, SessionProtocol,
-    SlowPolicy, StatusRequest, TlsSource, Unavailable, WatchRequest,
+    KernelTls, Origins, PresenceQuestion, PresenceReport, PresenceRequest, ProbeKey, Protocol,
+    Proxies, PublishRequest, ReadPage, ReadRequest, Reconnect, Retention, Rule, Service,
+    SessionProtocol, SlowPolicy, StatusRequest, TlsSource, Unavailable, WatchRequest,
 };
 pub use roster::{Roster, RosterChange};
 #[doc(hidden)]

@@ -17,9 +17,9 @@ use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 use uringcast_engine::{
     ChannelName, ChannelPattern, ClassRule, Config, Engine, Epoch, EventName, ExternalFeed,
-    ExternalOrder, FeedItem, FollowRequest, Followed, HistoryRange, JsonObject, PresenceRequest,
-    Publication, PublishError, PublishRequest, ReadPage, ReadRequest, Roster, Seq, Sequenced,
-    Service, ServiceId, ShardId, Unavailable, WatchRequest,
+    ExternalOrder, FeedItem, FollowRequest, Followed, HistoryRange, JsonObject, PresenceQuestion,
+    PresenceRequest, Publication, PublishError, PublishRequest, ReadPage, ReadRequest, Roster, Seq,
+    Sequenced, Service, ServiceId, ShardId, Unavailable, WatchRequest,
 };
 
 const SERVICE: ServiceId = ServiceId(0);
@@ -126,6 +126,10 @@ impl ExternalOrder for Node {
 
     fn report_presence(&self, request: PresenceRequest) {
         presence::report(self, request);
+    }
+
+    fn ask_presence(&self, question: PresenceQuestion) {
+        presence::answer(self, question);
     }
 
     fn read(&self, request: ReadRequest) {

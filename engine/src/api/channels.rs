@@ -7,7 +7,7 @@ use super::Engine;
 use super::cursor::Cursor;
 use super::handle::Handle;
 use crate::broker::{ChannelEntry, ChannelState};
-use crate::config::{ExternalOrder, PresenceReport, PresenceRequest};
+use crate::config::{ExternalOrder, PresenceQuestion};
 use crate::limits::CHANNELS_PAGE;
 use crate::shard::Question;
 use crate::types::{ChannelName, Epoch, PresenceList, PublishError, Reply, Seq, ServiceId};
@@ -135,8 +135,7 @@ async fn ask_outside(
     let (sender, answer) = oneshot::async_channel();
     // Fails if whoever has asked waits no longer.
     let reply = Reply::new(move |list| drop(sender.send(list)));
-    let reports = vec![PresenceReport::Asked { channel, reply }];
-    order.report_presence(PresenceRequest { reports, reply: Reply::new(|_| ()) });
+    order.ask_presence(PresenceQuestion { channel, reply });
     let list = answer.await.ok().flatten();
     list.and_then(Result::ok).ok_or(PublishError::Unavailable)
 }

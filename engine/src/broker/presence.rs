@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use self::reports::Reports;
 pub(super) use self::reports::Untold;
-use super::shard_messages::PresenceReport;
+use crate::config::PresenceReport;
 use crate::limits::{PRESENCE_LINGER, PRESENCE_QUESTIONS, per_lane};
 use crate::roster::{Roster, RosterChange};
 use crate::types::{

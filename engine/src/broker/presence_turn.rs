@@ -7,9 +7,9 @@ use super::core::Core;
 use super::lifecycle::Parts;
 use super::presence::{Ask, Untold};
 use super::session;
-use super::shard_messages::{Notice, PresenceReport, Request};
+use super::shard_messages::{Notice, Request};
 use super::upstream_messages::{Askers, UpstreamRequest};
-use crate::config::Unavailable;
+use crate::config::{PresenceReport, Unavailable};
 use crate::limits::PRESENCE_EVENTS;
 use crate::roster::RosterChange;
 use crate::types::{
@@ -154,7 +154,8 @@ impl Parts {
             return false;
         }
         let is_own = home == cx.shard;
-        let Untold { reports, questions } = presence.take(home, presence.room(home).min(credits - 1));
+        let Untold { reports, questions } =
+            presence.take(home, presence.room(home).min(credits - 1));
         if !reports.is_empty() {
             presence.set_reporting(home, true);
             match is_own {

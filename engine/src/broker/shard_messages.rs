@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use super::log_page::{HistoryRange, LogPage};
 use super::pattern_set::PatternSet;
 pub use super::published_ids::{Accepted, PublishId};
-use crate::config::Unavailable;
+use crate::config::{PresenceReport, Unavailable};
 use crate::shared_frame::Frame;
 use crate::types::{
     AddressGroup, ChannelIndex, ChannelName, ChannelRefusal, Epoch, JoinToken, JsonObject,
@@ -112,29 +110,6 @@ impl Request {
             _ => 1,
         }
     }
-}
-
-/// What a shard tells a channel's home of its clients.
-#[derive(Debug)]
-pub enum PresenceReport {
-    /// A connection has subscribed.
-    Entered {
-        /// To which channel.
-        channel: ChannelName,
-        /// The id with which it was welcomed.
-        connection: Uuid,
-        /// The user that its token names.
-        user: Option<Arc<str>>,
-    },
-    /// It has subscribed no more.
-    Left {
-        /// Which channel.
-        channel: ChannelName,
-        /// The same id.
-        connection: Uuid,
-        /// Whether the connection has ended.
-        ended: bool,
-    },
 }
 
 /// From a channel's home to a shard with subscribers, in order.

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::pattern_set::PatternSet;
-use super::shard_messages::PresenceReport;
-use crate::config::{Followed, ReadPage, Unavailable};
+use crate::config::{Followed, PresenceReport, ReadPage, Unavailable};
 use crate::types::{
     ChannelIndex, ChannelName, Epoch, FeedItem, JoinToken, PresenceList, Publication, PublishError,
     RequestId, Seq, Sequenced, ShardId,

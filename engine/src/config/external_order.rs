@@ -51,11 +51,15 @@ pub trait ExternalOrder: fmt::Debug + Send + Sync {
     /// beyond what was delivered of a watched channel.
     fn watch(&self, request: WatchRequest);
 
-    /// Clients have subscribed to channels whose class keeps presence, or have no more, or ask who
-    /// is there. The order keeps the rosters, such as by [`Roster`](crate::Roster), and publishes
-    /// what changes in them as messages of the channels ([`RosterChange`](crate::RosterChange)):
-    /// engines know those by their names. An engine that begins tells of all that it has.
+    /// Clients have subscribed to channels whose class keeps presence, or have no more. The order
+    /// keeps the rosters, such as by [`Roster`](crate::Roster), and publishes what changes in them
+    /// as messages of the channels ([`RosterChange`](crate::RosterChange)): engines know those by
+    /// their names. An engine that begins tells of all that it has.
     fn report_presence(&self, request: PresenceRequest);
+
+    /// Clients, or an operator, ask who is there. All that was reported before of the channel is in
+    /// the answer. What is delivered before it has no event of presence that it lacks.
+    fn ask_presence(&self, question: PresenceQuestion);
 }
 
 /// Something to be published.
@@ -167,8 +171,17 @@ pub struct WatchRequest {
 pub struct PresenceRequest {
     /// In the order in which it happened.
     pub reports: Vec<PresenceReport>,
-    /// They are known, those who ask aside: the shard's next ones may come.
+    /// They are known: the shard's next ones may come.
     pub reply: Reply<()>,
+}
+
+/// Who is in a channel whose class keeps presence?
+#[derive(Debug)]
+pub struct PresenceQuestion {
+    /// Which.
+    pub channel: ChannelName,
+    /// Who is there.
+    pub reply: Reply<Result<PresenceList, Unavailable>>,
 }
 
 /// Something that has happened to a channel whose class keeps presence.
@@ -191,13 +204,6 @@ pub enum PresenceReport {
         connection: Uuid,
         /// Whether the connection has ended.
         ended: bool,
-    },
-    /// A client, or an operator, asks who is there.
-    Asked {
-        /// In which channel.
-        channel: ChannelName,
-        /// All that was reported before of the channel is in the list.
-        reply: Reply<Result<PresenceList, Unavailable>>,
     },
 }
 

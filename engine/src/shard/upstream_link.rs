@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use crate::broker::Hub;
-use crate::broker::shard_messages::PresenceReport;
 use crate::broker::upstream_messages::{Older, ReadRange, UpstreamNotice, UpstreamRequest};
 use crate::config::{
-    self, ExternalOrder, FollowRequest, PresenceRequest, PublishRequest, ReadRequest, Unavailable,
-    WatchRequest,
+    ExternalOrder, FollowRequest, PresenceQuestion, PresenceRequest, PublishRequest, ReadRequest,
+    Unavailable, WatchRequest,
 };
 use crate::sync::{Mailbox, MailboxReceiver};
 use crate::types::{PublishError, Reply, ShardId};
@@ -97,7 +96,6 @@ impl UpstreamLink {
                 self.order.watch(WatchRequest { shard, channels, reply });
             }
             UpstreamRequest::Presence { from, reports } => {
-                let reports = reports.into_iter().map(report).collect();
                 let reply = self.reply(move |_| UpstreamNotice::PresenceKnown { from });
                 self.order.report_presence(PresenceRequest { reports, reply });
             }
@@ -106,9 +104,7 @@ impl UpstreamLink {
                     let list = list.unwrap_or(Err(Unavailable)).map(Arc::new);
                     UpstreamNotice::PresenceList { askers, list }
                 });
-                let reports = vec![config::PresenceReport::Asked { channel, reply }];
-                let reply = Reply::new(|_| ());
-                self.order.report_presence(PresenceRequest { reports, reply });
+                self.order.ask_presence(PresenceQuestion { channel, reply });
             }
         }
     }
@@ -146,17 +142,6 @@ impl UpstreamLink {
             _ if self.is_at_end(hub) => true,
             Some(held) => !hub.has_room_for(held),
             None => self.notices.is_empty(),
-        }
-    }
-}
-
-fn report(report: PresenceReport) -> config::PresenceReport {
-    match report {
-        PresenceReport::Entered { channel, connection, user } => {
-            config::PresenceReport::Entered { channel, connection, user }
-        }
-        PresenceReport::Left { channel, connection, ended } => {
-            config::PresenceReport::Left { channel, connection, ended }
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Presence over two engines: the order keeps the rosters.
 
 use serde_json::json;
-use uringcast_engine::{ChannelName, Epoch, PresenceReport, PresenceRequest, Seq, Time};
+use uringcast_engine::{
+    ChannelName, Epoch, PresenceQuestion, PresenceReport, PresenceRequest, Seq, Time,
+};
 
 use super::{Client, Cluster, Node};
 
@@ -10,12 +12,11 @@ pub(super) fn report(node: &Node, request: PresenceRequest) {
     let mut stream = node.stream();
     for report in request.reports {
         let channel = match &report {
-            PresenceReport::Entered { channel, .. }
-            | PresenceReport::Left { channel, .. }
-            | PresenceReport::Asked { channel, .. } => channel.clone(),
+            PresenceReport::Entered { channel, .. } | PresenceReport::Left { channel, .. } => {
+                channel.clone()
+            }
         };
         let mut roster = stream.rosters.remove(channel.as_str()).unwrap_or_default();
-        let mut asked = None;
         match report {
             PresenceReport::Entered { connection, user, .. } => {
                 roster.enter(connection, user);
@@ -23,20 +24,25 @@ pub(super) fn report(node: &Node, request: PresenceRequest) {
             PresenceReport::Left { connection, ended, .. } => {
                 roster.leave(connection, ended, Time(u64::MAX));
             }
-            PresenceReport::Asked { reply, .. } => asked = Some(reply),
         }
         while let Some(change) = roster.next_change(Time(0)) {
             let event = change.event(&channel, || roster.list(Epoch(7), Seq(0)));
             stream.append(event);
         }
-        let last = stream.messages(&channel).last().map_or(Seq(0), |last| last.seq);
-        if let Some(reply) = asked {
-            reply.answer(Ok(roster.list(Epoch(stream.epoch), last)));
-        }
         stream.rosters.insert(channel.as_str().into(), roster);
     }
     drop(stream);
     request.reply.answer(());
+}
+
+/// Says who is there.
+pub(super) fn answer(node: &Node, question: PresenceQuestion) {
+    let PresenceQuestion { channel, reply } = question;
+    let mut stream = node.stream();
+    let last = stream.messages(&channel).last().map_or(Seq(0), |last| last.seq);
+    let epoch = Epoch(stream.epoch);
+    let roster = stream.rosters.entry(channel.as_str().into()).or_default();
+    reply.answer(Ok(roster.list(epoch, last)));
 }
 
 /// The next event, and who it is about.

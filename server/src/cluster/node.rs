@@ -250,6 +250,7 @@ impl Node {
                 self.parts.read(place, job, &self.found);
             }
             Command::Presence(request) => self.parts.handle_presence_request(now, request),
+            Command::AskPresence(question) => self.parts.handle_presence_question(now, question),
             // A shard of the engine has other patterns.
             Command::Watch(request) => {
                 self.watches.change(&self.parts.names, request, &mut self.parts.partitions);

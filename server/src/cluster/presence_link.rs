@@ -6,8 +6,8 @@ use async_nats::{Client, Subscriber};
 use futures_util::stream::{Select, select};
 use tokio::sync::mpsc;
 use uringcast_engine::{
-    Epoch, FeedItem, PresenceList, PresenceReport, PresenceRequest, PublishError, PublishRequest,
-    Reply, Seq, Unavailable,
+    Epoch, FeedItem, PresenceList, PresenceQuestion, PresenceReport, PresenceRequest, PublishError,
+    PublishRequest, Reply, Seq, Unavailable,
 };
 
 use super::cluster_config::ClusterConfig;
@@ -50,12 +50,14 @@ impl Parts {
                 PresenceReport::Left { channel, connection, ended } => {
                     self.presence.leave(&self.names.tokens(&channel), connection, ended);
                 }
-                PresenceReport::Asked { channel, reply } => {
-                    self.presence.ask(now, &self.names.tokens(&channel), reply);
-                }
             }
         }
         request.reply.answer(());
+    }
+
+    /// The engine asks who is in a channel.
+    pub(super) fn handle_presence_question(&mut self, now: Duration, question: PresenceQuestion) {
+        self.presence.ask(now, &self.names.tokens(&question.channel), question.reply);
     }
 
     /// The engine is given these: who asks is to have no older list behind an event of presence.

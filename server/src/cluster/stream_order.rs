@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 use uringcast_engine::{
-    ChannelName, Epoch, ExternalOrder, FollowRequest, PresenceRequest, PublishError,
-    PublishRequest, ReadRequest, WatchRequest,
+    ChannelName, Epoch, ExternalOrder, FollowRequest, PresenceQuestion, PresenceRequest,
+    PublishError, PublishRequest, ReadRequest, WatchRequest,
 };
 
 use super::stream_positions::StreamPosition;
@@ -28,8 +28,10 @@ pub(super) enum Command {
     Positions(oneshot::Sender<Vec<StreamPosition>>),
     /// The engine takes over from one that stood here; it has so many shards.
     GoOn(Vec<StreamPosition>, usize),
-    /// Subscribers have come or gone where presence is kept, or somebody asks who is there.
+    /// Subscribers have come or gone where presence is kept.
     Presence(PresenceRequest),
+    /// Somebody asks who is there.
+    AskPresence(PresenceQuestion),
 }
 
 /// The streams as the engine sees them.
@@ -101,5 +103,9 @@ impl ExternalOrder for StreamOrder {
 
     fn report_presence(&self, request: PresenceRequest) {
         self.ask(Command::Presence(request));
+    }
+
+    fn ask_presence(&self, question: PresenceQuestion) {
+        self.ask(Command::AskPresence(question));
     }
 }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use uuid::Uuid;
 
 use super::{Kept, Presence};
-use crate::broker::shard_messages::PresenceReport;
+use crate::config::PresenceReport;
 use crate::handover::{self, Attendance};
 use crate::roster::Roster;
 use crate::types::{ChannelName, ConnectionKey, Time};

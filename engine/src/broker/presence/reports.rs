@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::broker::shard_messages::PresenceReport;
+use crate::config::PresenceReport;
 use crate::handover::Attendance;
 use crate::limits::{PRESENCE_COST, PRESENCE_REPORTS};
 use crate::types::{ChannelName, ConnectionKey, RequestId, ShardId};
