@@ -289,7 +289,8 @@ impl Node {
             Found::Backlog(place, channel, of, backlog) => {
                 let names = (&self.parts.names, self.epoch);
                 let partition = &mut self.parts.partitions[place];
-                let held = partition.handle_backlog(names, (channel, of), backlog);
+                let held = partition.handle_backlog(names, (channel.clone(), of), backlog);
+                self.parts.note_presence(&channel, &held);
                 self.deliveries.extend(held);
             }
             Found::Told(id, seq) => self.parts.presence.handle_told(now, id, seq),
