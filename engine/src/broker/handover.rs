@@ -12,6 +12,8 @@ use super::core::Core;
 use super::lifecycle::Parts;
 use super::pattern_set::{PatternKey, PatternSet};
 use super::timers::Timer;
+#[cfg(test)]
+use super::upstream_faults::UpstreamFault;
 use crate::handover::{
     self, Connection, Deadline, DeadlineKind, EarlySubscription, HandoverError, Part, Sent,
     ShardState, Socket,
@@ -295,7 +297,10 @@ impl Core {
             self.channels.add_by_pattern(index);
         }
         if let Some(attendance) = attendance {
-            match self.cx.is_external {
+            let is_external = self.cx.is_external;
+            #[cfg(test)]
+            let is_external = is_external && !UpstreamFault::Unreported.is_present();
+            match is_external {
                 // Its order is told by each process anew.
                 true => self.enter_presence(key, index, attendance.user.as_deref()),
                 false => self.presence.import_attendance((key, channel), id, attendance),

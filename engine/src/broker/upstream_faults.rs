@@ -19,6 +19,8 @@ pub(super) enum UpstreamFault {
     Forgetful,
     /// Shards that have taken over do not all say what they watch.
     Unwatched,
+    /// Shards that have taken over do not say who is subscribed.
+    Unreported,
 }
 
 thread_local! {

@@ -42,7 +42,8 @@ impl External {
     }
 
     /// Hubs of so many shards have taken over: nothing is known of what they want.
-    pub(super) fn hand_over(&mut self, shards: usize) {
+    pub(super) fn hand_over(&mut self, shards: usize, unix_us: i64) {
+        self.forget_members(unix_us);
         self.open.clear();
         self.feeds = (0..shards).map(|_| Default::default()).collect();
         self.watched = vec![Vec::new(); shards];
@@ -137,7 +138,7 @@ impl World {
 
 impl Plan {
     /// Hubs are handed over again and again.
-    fn outside_handed_over(seed: u64, sabotage: Option<Sabotage>) -> Plan {
+    pub(super) fn outside_handed_over(seed: u64, sabotage: Option<Sabotage>) -> Plan {
         Plan { handovers: true, ..Plan::outside(seed, sabotage) }
     }
 }

@@ -9,6 +9,7 @@ use super::plan::Plan;
 use super::truth::Truth;
 use super::{SEEDS, is_caught_in, run_all, seeds};
 use crate::broker::sim::plan::Sabotage;
+use crate::broker::upstream_faults::UpstreamFault;
 use crate::config::PresenceReport;
 use crate::limits::PRESENCE_LINGER;
 use crate::roster::{Roster, RosterChange};
@@ -102,6 +103,16 @@ impl External {
         }
     }
 
+    /// What hubs have told that were handed over counts no more, unless those after them tell it.
+    pub(super) fn forget_members(&mut self, unix_us: i64) {
+        let until = time(unix_us) + PRESENCE_LINGER;
+        for (channel, roster) in self.rosters.all.iter_mut().enumerate() {
+            let connections: Vec<Uuid> = roster.of_connections().keys().copied().collect();
+            let left = connections.into_iter().filter_map(|id| roster.leave(id, false, until));
+            self.rosters.lingering.extend(left.map(|member| (until, channel, member)));
+        }
+    }
+
     /// Nobody knows any more what was told.
     pub(super) fn tell_rosters_anew(&mut self, truth: &mut Truth) {
         for channel in 0..self.rosters.all.len() {
@@ -136,4 +147,21 @@ fn where_the_order_is_elsewhere_rosters_hold_who_is_subscribed() {
 #[test]
 fn leaves_that_an_external_order_is_not_told_of_are_caught() {
     assert!(is_caught_in((0..50).map(|seed| plan(seed, Some(Sabotage::ForgottenLeaves)))));
+}
+
+#[test]
+fn rosters_elsewhere_hold_who_is_subscribed_when_hubs_are_handed_over() {
+    let seeds = seeds(&[], 2);
+    let plan = |seed: &u64| Plan::outside_handed_over(*seed, None).keeping_presence();
+    let met = run_all(seeds.iter().map(plan));
+    println!("{} seeds: {met:?}", seeds.len());
+    let is_met = ["lists", "joins and leaves", "handed over"].iter().all(|what| met[what] > 0);
+    assert!(seeds.len() < SEEDS as usize / 2 || is_met, "{met:?}");
+}
+
+#[test]
+fn hubs_that_take_over_and_do_not_tell_who_is_subscribed_are_caught() {
+    let unreported = Some(Sabotage::Upstream(UpstreamFault::Unreported));
+    let plan = |seed| Plan::outside_handed_over(seed, unreported).keeping_presence();
+    assert!(is_caught_in((0..50).map(plan)));
 }

@@ -266,7 +266,8 @@ impl World {
     /// Other hubs, with other ports and lanes.
     fn import(&mut self, mut state: State, shards: usize) {
         (self.plan.shards, self.plan.handed_over) = (shards, self.plan.handed_over + 1);
-        self.external.iter_mut().for_each(|external| external.hand_over(shards));
+        let unix_us = self.now().unix_us;
+        self.external.iter_mut().for_each(|external| external.hand_over(shards, unix_us));
         let epoch = self.epoch();
         self.hubs = (0..shards).map(|shard| self.plan.hub(shard).with_epoch(epoch)).collect();
         let early = std::mem::take(&mut state.early);
