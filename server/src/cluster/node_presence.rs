@@ -16,6 +16,8 @@ mod peer_nodes;
 mod roster_homes;
 #[cfg(test)]
 mod sim;
+#[cfg(test)]
+mod tests;
 mod tie;
 
 use std::collections::VecDeque;
@@ -32,7 +34,7 @@ use peer_nodes::{Members, Missed};
 pub(crate) use roster_homes::Telling;
 use roster_homes::{Answer, Homes, Received};
 
-use crate::limits::{PRESENCE_PATIENCE, PRESENCE_TICK};
+use crate::limits::{PRESENCE_PATIENCE, PRESENCE_ROSTERS, PRESENCE_TICK};
 
 /// Something to be done.
 #[derive(Debug)]
@@ -68,7 +70,7 @@ pub(crate) struct Presence<T> {
 impl<T> Presence<T> {
     /// Of a node that is called so, in this epoch of its channels.
     pub(crate) fn new(me: NodeId, epoch: Epoch) -> Presence<T> {
-        let mut homes = Homes::default();
+        let mut homes = Homes::new(PRESENCE_ROSTERS);
         homes.begin_epoch(epoch);
         Presence {
             members: Members::new(me),
@@ -210,7 +212,8 @@ impl<T> Presence<T> {
         let may_wait = !is_settled && self.members.has_listened(now);
         self.unsettled = may_wait.then(|| self.unsettled.unwrap_or(now));
         let is_over = self.unsettled.is_some_and(|since| now >= since + PRESENCE_PATIENCE);
-        if (is_settled || is_over) && !self.is_degraded {
+        let may_tell = is_settled || is_over && !self.members.is_crowded(now);
+        if may_tell && !self.is_degraded {
             loop {
                 let tellings = self.homes.poll_tellings(now, &self.members, is_settled);
                 if tellings.is_empty() {
@@ -342,6 +345,10 @@ impl<T> Presence<T> {
     /// Other nodes are there than before.
     fn rehome(&mut self) {
         self.attendance.rehome(&self.members);
+        #[cfg(test)]
+        if self.homes.fault == Some(sim::Fault::Returns) {
+            return;
+        }
         // The new homes are not to build on what they told before: this node has told more since.
         for channel in self.homes.of_others(&self.members) {
             self.attendance.tell_anew(&self.members, &channel);

@@ -26,6 +26,8 @@ pub(super) struct Attendance<T> {
     sessions: u64,
     asked: u64,
     epoch: Epoch,
+    #[cfg(test)]
+    pub(super) forgets_moves: bool,
 }
 
 #[derive(Debug)]
@@ -67,6 +69,8 @@ impl<T> Attendance<T> {
             sessions: 0,
             asked: 0,
             epoch,
+            #[cfg(test)]
+            forgets_moves: false,
         }
     }
 
@@ -146,6 +150,8 @@ impl<T> Attendance<T> {
         for tie in self.ties.values_mut() {
             tie.queue.retain(|item| !moved.contains(item.channel()));
         }
+        #[cfg(test)]
+        moved.retain(|_| !self.forgets_moves);
         moved.iter().for_each(|channel| self.tell_anew(members, channel));
     }
 

@@ -46,6 +46,8 @@ pub(super) struct Members {
     looked: Duration,
     /// What may have been missed since this was taken.
     missed: Option<Missed>,
+    /// When a node was heard last that there was no room for.
+    refused: Option<Duration>,
 }
 
 impl Members {
@@ -61,6 +63,7 @@ impl Members {
             last_beat: Duration::ZERO,
             looked: Duration::ZERO,
             missed: None,
+            refused: None,
         }
     }
 
@@ -122,10 +125,20 @@ impl Members {
         self.is_connected
     }
 
+    /// Whether there are more nodes than this one may know. It may be the one that the others have
+    /// no room for: the homes that it knows of are not those of the others.
+    pub(super) fn is_crowded(&self, now: Duration) -> bool {
+        self.refused.is_some_and(|at| now < at + PRESENCE_SILENCE)
+    }
+
     /// A node is there, and knows these nodes. Returns whether it is new here.
     pub(super) fn handle_beat(&mut self, now: Duration, from: NodeId, view: u64) -> bool {
         let is_new = !self.has(from);
-        if from == self.me || (is_new && self.others.len() >= PRESENCE_NODES) {
+        if from == self.me {
+            return false;
+        }
+        if is_new && self.others.len() >= PRESENCE_NODES {
+            self.refused = Some(now);
             return false;
         }
         self.others.insert(from, Other { heard: now, view: Some(view) });

@@ -57,6 +57,8 @@ struct Source {
 /// The rosters at their home.
 #[derive(Debug, Default)]
 pub(super) struct Homes {
+    /// Most connections in all rosters.
+    room: usize,
     rosters: HashMap<Arc<str>, Kept>,
     sources: BTreeMap<NodeId, Source>,
     /// Nodes that have ever told something.
@@ -81,6 +83,11 @@ pub(super) struct Homes {
 }
 
 impl Homes {
+    /// None yet, and room for so many connections in all of them.
+    pub(super) fn new(room: usize) -> Homes {
+        Homes { room, ..Homes::default() }
+    }
+
     // What subscribers are told.
 
     fn note(&mut self, channel: &Arc<str>) {
@@ -261,3 +268,6 @@ fn give(
         answers.push_back(Answer { to, ask, channel, list });
     }
 }
+
+#[cfg(test)]
+mod tests;

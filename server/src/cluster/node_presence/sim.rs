@@ -22,6 +22,11 @@ pub(super) enum Fault {
     Failures,
     /// The connections of dead nodes are kept.
     TheDead,
+    /// The new home of a channel is not told of its subscribers.
+    Moves,
+    /// A home goes on from what it told before, though another one has told more. Nodes meet so too
+    /// seldom here: a test of two finds it.
+    Returns,
 }
 
 const SEEDS: u64 = 150;
@@ -108,6 +113,7 @@ impl World {
         let id = NodeId(self.rng.u64(..));
         let mut presence = Presence::new(id, Epoch(7));
         presence.homes.fault = self.fault;
+        presence.attendance.forgets_moves = self.fault == Some(Fault::Moves);
         presence.begin(self.now);
         let (is_connected, frozen_until) = (true, Duration::ZERO);
         let subscriptions = BTreeMap::new();
@@ -368,7 +374,7 @@ fn at_rest_everybody_knows_who_is_subscribed_at_any_node() {
 
 #[test]
 fn planted_faults_are_caught() {
-    for fault in [Fault::Absence, Fault::Failures, Fault::TheDead] {
+    for fault in [Fault::Absence, Fault::Failures, Fault::TheDead, Fault::Moves] {
         assert!((0..SEEDS).any(|seed| run(seed, Some(fault)).is_err()), "{fault:?} is not noticed");
     }
 }

@@ -11,7 +11,7 @@ use super::{Answer, Homes, Received, Source};
 use crate::cluster::node_presence::kept::{Kept, time};
 use crate::cluster::node_presence::node_message::{Report, Reports};
 use crate::cluster::node_presence::peer_nodes::{Members, NodeId};
-use crate::limits::{PRESENCE_NODES, PRESENCE_ROSTERS};
+use crate::limits::PRESENCE_NODES;
 
 impl Homes {
     /// Whether a node has told all that this home is to know while there are these nodes.
@@ -80,11 +80,13 @@ impl Homes {
         match report {
             Report::Anew(channel) => self.begin_anew(now, &channel, from),
             Report::Entered(channel, connection, user) => {
-                if self.connections >= PRESENCE_ROSTERS {
+                let (channel, user): (Arc<str>, _) = (channel.into(), user.map(Arc::from));
+                let known = self.rosters.get(&channel);
+                let is_known = known.is_some_and(|kept| kept.owner(connection).is_some());
+                if self.connections >= self.room && !is_known {
                     self.refused += 1;
                     return;
                 }
-                let (channel, user): (Arc<str>, _) = (channel.into(), user.map(Arc::from));
                 let kept = self.rosters.entry(Arc::clone(&channel));
                 let kept = kept.or_insert_with(|| Kept::new(&channel));
                 if kept.was_other(connection, user.as_ref()) {
