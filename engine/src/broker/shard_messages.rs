@@ -6,6 +6,7 @@ use super::log_page::{HistoryRange, LogPage};
 use super::pattern_set::PatternSet;
 pub use super::published_ids::{Accepted, PublishId};
 use crate::config::{PresenceReport, Unavailable};
+use crate::limits::PRESENCE_COST;
 use crate::shared_frame::Frame;
 use crate::types::{
     AddressGroup, ChannelIndex, ChannelName, ChannelRefusal, Epoch, JoinToken, JsonObject,
@@ -107,6 +108,7 @@ impl Request {
     pub(crate) fn cost(&self) -> usize {
         match self {
             Request::Publish { publication, .. } => publication.cost(),
+            Request::AskPresence { .. } => PRESENCE_COST,
             _ => 1,
         }
     }
