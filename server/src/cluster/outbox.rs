@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::limits::{
-    ACK_PATIENCE, OUTBOX_BYTES, OUTBOX_MESSAGES, PUBLISH_PATIENCE, PUBLISH_RETRY, PUBLISH_RETRY_MAX,
+    ACK_PATIENCE, ACK_PATIENCE_MAX, OUTBOX_BYTES, OUTBOX_MESSAGES, PUBLISH_PATIENCE, PUBLISH_RETRY,
+    PUBLISH_RETRY_MAX,
 };
 use pack::{Pack, Waiting};
 
@@ -74,7 +75,7 @@ pub(crate) struct Outbox<T> {
     node: Box<str>,
     channels: HashMap<Arc<str>, Channel<T>>,
     ready: VecDeque<Arc<str>>,
-    /// Those of messages without an outcome, which is one attempt a second for each at most.
+    /// Those of messages without an outcome: some for each.
     attempts: HashMap<AttemptId, Arc<str>>,
     /// When attempts are given up, and when channels may try again.
     timers: BinaryHeap<Reverse<(Duration, Arc<str>)>>,
@@ -82,6 +83,8 @@ pub(crate) struct Outbox<T> {
     numbered: u64,
     messages: usize,
     bytes: usize,
+    /// How long acknowledgements take, on the average of the last ones.
+    took: Duration,
     ended: VecDeque<(T, Ended)>,
 }
 
@@ -98,6 +101,7 @@ impl<T> Outbox<T> {
             numbered: 0,
             messages: 0,
             bytes: 0,
+            took: Duration::ZERO,
             ended: VecDeque::new(),
         }
     }
@@ -160,7 +164,9 @@ impl<T> Outbox<T> {
                 message_id: Arc::clone(&pack.message_id),
                 data: pack.data.clone(),
             };
-            (pack.attempt, pack.deadline) = (Some(id), now + ACK_PATIENCE);
+            let patience = (4 * self.took).max(ACK_PATIENCE) * (1 << pack.silences.min(10));
+            (pack.attempt, pack.deadline) = (Some(id), now + patience.min(ACK_PATIENCE_MAX));
+            pack.sent.get_or_insert(now);
             pack.attempts.push(id);
             self.timers.push(Reverse((pack.deadline, Arc::clone(&channel))));
             self.attempts.insert(id, channel);
@@ -185,6 +191,8 @@ impl<T> Outbox<T> {
         pack.may_be_stored |= outcome == Outcome::Unknown;
         match outcome {
             Outcome::Stored(seq) => {
+                let took = now.saturating_sub(pack.sent.unwrap_or(now)).min(ACK_PATIENCE_MAX);
+                self.took = (7 * self.took + took) / 8;
                 self.end(&channel, |place, count| Ended::Stored(place_of(seq, place, count)));
             }
             Outcome::Refused | Outcome::Unknown => self.try_again(now, &channel),
@@ -205,7 +213,7 @@ impl<T> Outbox<T> {
             };
             if pack.attempt.take().is_some() {
                 // It was sent, and nothing has come.
-                pack.may_be_stored = true;
+                (pack.may_be_stored, pack.silences) = (true, pack.silences + 1);
                 self.try_again(now, &channel);
             } else if !entry.is_ready {
                 entry.is_ready = true;

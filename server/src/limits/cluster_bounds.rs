@@ -56,8 +56,12 @@ pub const OUTBOX_BYTES: usize = 64 << 20;
 pub const PACKED_MESSAGES: usize = 256;
 /// Their bytes, a quarter of the message that servers take by default; one may have more.
 pub const PACKED_BYTES: usize = 256 << 10;
-/// For an acknowledgement: what takes longer is sent again.
-pub const ACK_PATIENCE: Duration = Duration::from_secs(2);
+/// For a message's first acknowledgement: what takes longer is sent again. A leader that steps down
+/// drops what has come to it without a word. Four times as long as acknowledgements take, if that
+/// is more; and each time twice as long as before.
+pub const ACK_PATIENCE: Duration = Duration::from_millis(250);
+/// At most.
+pub const ACK_PATIENCE_MAX: Duration = Duration::from_secs(2);
 /// Before a message is sent again that the stream has not taken. It doubles with each time.
 pub const PUBLISH_RETRY: Duration = Duration::from_millis(50);
 /// The longest such wait.

@@ -37,6 +37,9 @@ pub(super) struct Pack<T> {
     /// When that is given up, or the next one is due.
     pub(super) deadline: Duration,
     pub(super) tries: u32,
+    /// When the first attempt was made, and how many were not answered in time.
+    pub(super) sent: Option<Duration>,
+    pub(super) silences: u32,
     /// An attempt has ended without an answer.
     pub(super) may_be_stored: bool,
 }
@@ -75,6 +78,8 @@ impl<T> Pack<T> {
             attempt: None,
             deadline: now,
             tries: 0,
+            sent: None,
+            silences: 0,
             may_be_stored: false,
         })
     }

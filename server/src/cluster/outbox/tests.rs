@@ -75,10 +75,48 @@ fn what_is_not_acknowledged_is_sent_again_with_the_same_id() {
     assert_eq!(ended(&mut outbox), [], "it has ended already");
 }
 
+/// How long after an attempt the next one is made, if nothing is heard of it.
+fn patience(outbox: &mut Outbox<u32>, from: Duration) -> Duration {
+    let again = (1..3_000).map(at).find(|after| !attempts(outbox, from + *after).is_empty());
+    again.expect("another attempt")
+}
+
+#[test]
+fn who_says_nothing_is_asked_again_soon_and_then_less_often() {
+    let (mut outbox, channel) = outbox();
+    push(&mut outbox, &channel, None, 1);
+    assert_eq!(attempts(&mut outbox, at(0)).len(), 1);
+    let mut now = at(0);
+    for (acknowledgement, pause) in [(250, 50), (500, 100), (1_000, 200), (2_000, 400)] {
+        let waited = patience(&mut outbox, now);
+        assert_eq!(waited, at(acknowledgement + pause));
+        now += waited;
+    }
+}
+
+#[test]
+fn a_stream_that_is_slow_gets_nothing_twice_for_that() {
+    let (mut outbox, channel) = outbox();
+    let mut now = at(0);
+    let mut sent_twice = 0;
+    for of in 0..20 {
+        push(&mut outbox, &channel, None, of);
+        let first = attempts(&mut outbox, now);
+        let again = (1..=320).map(|after| attempts(&mut outbox, now + at(after)).len());
+        sent_twice += again.sum::<usize>();
+        outbox.handle_outcome(now + at(330), first[0].id, Outcome::Stored(1));
+        now += at(400);
+    }
+    assert_eq!(sent_twice, 2, "until it is known that the stream is slow");
+    push(&mut outbox, &channel, None, 20);
+    assert_eq!(attempts(&mut outbox, now).len(), 1);
+    assert!(patience(&mut outbox, now) > at(1_200));
+}
+
 /// Goes on until the stream has been given up.
 fn give_up(outbox: &mut Outbox<u32>, answer: Option<Outcome>) -> Vec<(u32, Ended)> {
     let mut now = at(0);
-    while now < PUBLISH_PATIENCE + ACK_PATIENCE + PUBLISH_RETRY_MAX + at(100) {
+    while now < PUBLISH_PATIENCE + ACK_PATIENCE_MAX + PUBLISH_RETRY_MAX + at(100) {
         for attempt in attempts(outbox, now) {
             answer.iter().for_each(|answer| outbox.handle_outcome(now, attempt.id, *answer));
         }
