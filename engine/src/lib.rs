@@ -147,9 +147,9 @@ pub use types::{
     AuthError, CertificateId, ChannelName, ChannelPattern, ClientAction, ClientCertificate,
     ClientCommand, CloseCodes, ConnectionEnd, DrainReason, DrainReport, Epoch, EventName, FeedItem,
     Identity, JsonLimitError, JsonObject, JsonObjectError, Member, MessageKey, NameError,
-    PatternError, PresenceList, Present, Publication, PublishError, Reply, RevokedCertificates,
-    RevokedTokens, Seq, Sequenced, ServiceId, ServiceLoad, ShardId, StartError, StateDocument,
-    StateError, Target, Time, TlsMode, TokenFault, Transport, Verdict,
+    PatternError, PresenceEnd, PresenceList, Present, Publication, PublishError, Reply,
+    RevokedCertificates, RevokedTokens, Seq, Sequenced, ServiceId, ServiceLoad, ShardId,
+    StartError, StateDocument, StateError, Target, Time, TlsMode, TokenFault, Transport, Verdict,
 };
 // Of the modules that are hidden.
 #[doc(hidden)]

@@ -228,9 +228,11 @@ impl Cluster {
             let _ = to.send(feed);
         }
     }
+}
 
-    /// The engine has ended.
-    pub(crate) fn end(mut self) {
+impl Drop for Cluster {
+    /// The engine has ended, or does not begin: the other nodes are told.
+    fn drop(&mut self) {
         drop((self.feed.take(), self.stop.take()));
         self.thread.take().map(thread::JoinHandle::join);
     }

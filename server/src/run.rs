@@ -189,7 +189,7 @@ async fn serve_on(
     ports.join_all().await;
     // The verifiers end with the engine, whose shards have ended.
     verifier_threads.into_iter().for_each(|thread| drop(thread.join()));
-    cluster.into_iter().for_each(Cluster::end);
+    drop(cluster);
     // It has the engine's settings, and with them a sender of the access log.
     drop(reloads);
     access_log_thread.inspect(access_log::finish);

@@ -18,8 +18,8 @@ use crate::config::Service;
 use crate::limits::DEFLATE_WINDOW_BITS;
 use crate::telemetry::Count;
 use crate::types::{
-    AddressGroup, ChannelIndex, ChannelName, ConnectionKey, MessageType, Publication, PublishError,
-    Seq, ServiceId,
+    AddressGroup, ChannelIndex, ChannelName, ConnectionKey, MessageType, PresenceEnd, Publication,
+    PublishError, Seq, ServiceId,
 };
 use crate::wire::encoder::{Encoder, Stamp};
 use crate::wire::reply::Standing;
@@ -117,7 +117,7 @@ impl Core {
     /// Ends a subscription by name.
     pub(super) fn unsubscribe(&mut self, key: ConnectionKey, index: ChannelIndex) {
         self.cx.early.touch(key.index);
-        self.leave_presence(key, index, false);
+        self.leave_presence(key, index, PresenceEnd::Unsubscribed);
         if self.keep_by_pattern(key, index) {
             return;
         }
@@ -143,13 +143,13 @@ impl Core {
         }
     }
 
-    /// Ends all subscriptions of a connection.
-    pub(super) fn unsubscribe_all(&mut self, key: ConnectionKey) {
+    /// Ends all subscriptions of a connection, for this reason.
+    pub(super) fn unsubscribe_all(&mut self, key: ConnectionKey, why: PresenceEnd) {
         self.forget_patterns(key);
         if !self.presence.has_none() {
             let held = self.channels.subscriptions_of(key.index).iter();
             let held: Vec<ChannelIndex> = held.map(|subscription| subscription.channel).collect();
-            held.into_iter().for_each(|index| self.leave_presence(key, index, true));
+            held.into_iter().for_each(|index| self.leave_presence(key, index, why));
             self.presence.forget(key);
         }
         self.channels.unsubscribe_all(&self.cx, key.index);

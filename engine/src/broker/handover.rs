@@ -19,7 +19,7 @@ use crate::handover::{
     ShardState, Socket,
 };
 use crate::telemetry::Skipped;
-use crate::types::{ChannelIndex, ConnectionKey, Seq, ShardId};
+use crate::types::{ChannelIndex, ConnectionKey, PresenceEnd, Seq, ShardId};
 
 /// What connections are to do by some time.
 type Deadlines = HashMap<ConnectionKey, Vec<Deadline>>;
@@ -202,7 +202,7 @@ impl Parts {
             return;
         }
         self.sessions.forget(&mut self.core, key);
-        self.core.unsubscribe_all(key);
+        self.core.unsubscribe_all(key, PresenceEnd::HandedOver);
         self.core.delivery.shut(key.index);
         self.core.connections[key].become_state(State::AwaitingCompletions);
     }

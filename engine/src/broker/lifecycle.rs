@@ -16,7 +16,7 @@ use super::session::{Sessions, Waiting};
 use super::timers::Timer;
 use crate::limits::CLOSE_TIMEOUT;
 use crate::telemetry::{Close, ConnectionError};
-use crate::types::{ConnectionEnd, ConnectionKey};
+use crate::types::{ConnectionEnd, ConnectionKey, PresenceEnd};
 use crate::wire::deflate::Inflater;
 use crate::wire::{event_stream, frame};
 
@@ -198,7 +198,7 @@ impl Parts {
     /// if that waited for earlier requests.
     fn forget(&mut self, key: ConnectionKey) -> Option<Waiting> {
         let waited = self.sessions.forget(&mut self.core, key);
-        self.core.unsubscribe_all(key);
+        self.core.unsubscribe_all(key, PresenceEnd::Ended);
         waited
     }
 

@@ -18,7 +18,8 @@ use crate::config::PresenceReport;
 use crate::limits::{PRESENCE_LINGER, PRESENCE_QUESTIONS, per_lane};
 use crate::roster::{Roster, RosterChange};
 use crate::types::{
-    ChannelName, ConnectionKey, Epoch, Member, PresenceList, RequestId, Seq, ShardId, Time,
+    ChannelName, ConnectionKey, Epoch, Member, PresenceEnd, PresenceList, RequestId, Seq, ShardId,
+    Time,
 };
 
 /// A shard's part in presence: what it tells, and the rosters of channels homed here.
@@ -99,14 +100,14 @@ impl Presence {
         self.reports.enter(home, subscription, connection, user);
     }
 
-    /// A connection has no subscription by name any more, or has `ended`.
+    /// A connection counts no more.
     pub(super) fn leave(
         &mut self,
         home: ShardId,
         subscription: (ConnectionKey, ChannelName),
-        ended: bool,
+        why: PresenceEnd,
     ) {
-        self.reports.leave(home, subscription, ended);
+        self.reports.leave(home, subscription, why);
     }
 
     /// Whether nothing is to be told of anybody.
@@ -218,10 +219,13 @@ impl Presence {
                     self.connections += usize::from(kept.roster.enter(connection, user));
                     self.note(channel);
                 }
-                PresenceReport::Left { channel, connection, ended } => {
+                // What is told here from now on is for those that stay behind.
+                PresenceReport::Left { why: PresenceEnd::HandedOver, .. } => {}
+                PresenceReport::Left { channel, connection, why } => {
                     let Some(kept) = self.rosters.get_mut(&channel) else { continue };
                     let until = now + PRESENCE_LINGER;
                     self.connections -= usize::from(kept.roster.has(connection));
+                    let ended = why == PresenceEnd::Ended;
                     if let Some(member) = kept.roster.leave(connection, ended, until) {
                         self.lingering.push(Reverse((until, channel.clone(), member)));
                     }

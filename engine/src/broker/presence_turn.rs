@@ -13,7 +13,8 @@ use crate::config::{PresenceReport, Unavailable};
 use crate::limits::PRESENCE_EVENTS;
 use crate::roster::RosterChange;
 use crate::types::{
-    ChannelIndex, ChannelName, ConnectionKey, PresenceList, Publication, RequestId, ShardId,
+    ChannelIndex, ChannelName, ConnectionKey, PresenceEnd, PresenceList, Publication, RequestId,
+    ShardId,
 };
 
 impl Core {
@@ -34,11 +35,16 @@ impl Core {
         self.presence.enter(home, (key, channel), id, user.map(Into::into));
     }
 
-    /// A connection has a channel by name no more, or has `ended`.
-    pub(super) fn leave_presence(&mut self, key: ConnectionKey, index: ChannelIndex, ended: bool) {
+    /// A connection counts no more in a channel.
+    pub(super) fn leave_presence(
+        &mut self,
+        key: ConnectionKey,
+        index: ChannelIndex,
+        why: PresenceEnd,
+    ) {
         if !self.presence.has_none() {
             let channel = self.channels.name(index).clone();
-            self.presence.leave(self.cx.homes.of(&channel), (key, channel), ended);
+            self.presence.leave(self.cx.homes.of(&channel), (key, channel), why);
         }
     }
 

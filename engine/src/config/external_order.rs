@@ -6,8 +6,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::types::{
-    ChannelName, Epoch, PresenceList, Publication, PublishError, Reply, Seq, Sequenced, ServiceId,
-    ShardId,
+    ChannelName, Epoch, PresenceEnd, PresenceList, Publication, PublishError, Reply, Seq,
+    Sequenced, ServiceId, ShardId,
 };
 
 /// Gives the messages of channels their order, for all engines that share it. An engine without one
@@ -196,14 +196,14 @@ pub enum PresenceReport {
         /// The user that its token names. It may have been another one before.
         user: Option<Arc<str>>,
     },
-    /// It has subscribed no more.
+    /// It counts no more.
     Left {
         /// From which channel.
         channel: ChannelName,
         /// The same id.
         connection: Uuid,
-        /// Whether the connection has ended.
-        ended: bool,
+        /// Why.
+        why: PresenceEnd,
     },
 }
 

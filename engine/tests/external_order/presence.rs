@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use uringcast_engine::{
-    ChannelName, Epoch, PresenceQuestion, PresenceReport, PresenceRequest, Seq, Time,
+    ChannelName, Epoch, PresenceEnd, PresenceQuestion, PresenceReport, PresenceRequest, Seq, Time,
 };
 
 use super::{Client, Cluster, Node};
@@ -21,8 +21,8 @@ pub(super) fn report(node: &Node, request: PresenceRequest) {
             PresenceReport::Entered { connection, user, .. } => {
                 roster.enter(connection, user);
             }
-            PresenceReport::Left { connection, ended, .. } => {
-                roster.leave(connection, ended, Time(u64::MAX));
+            PresenceReport::Left { connection, why, .. } => {
+                roster.leave(connection, why == PresenceEnd::Ended, Time(u64::MAX));
             }
         }
         while let Some(change) = roster.next_change(Time(0)) {

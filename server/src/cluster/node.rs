@@ -1,5 +1,6 @@
 //! The cluster's thread: what comes from the servers goes to the engine, and back.
 
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_nats::Subscriber;
@@ -56,6 +57,8 @@ pub(super) struct Node {
     watches: Watches,
     /// Waits until all is on its way to the engine.
     handover: Option<oneshot::Sender<Vec<StreamPosition>>>,
+    /// Waits until nodes agree about presence.
+    awaits_presence: Option<SyncSender<()>>,
 }
 
 impl Node {
@@ -74,6 +77,7 @@ impl Node {
             is_full: false,
             watches: Watches::default(),
             handover: None,
+            awaits_presence: None,
         };
         (node, finds)
     }
@@ -130,6 +134,10 @@ impl Node {
     async fn settle(&mut self) {
         let now = self.now();
         self.parts.run_presence(now, &self.found).await;
+        if let Some(reply) = self.awaits_presence.take_if(|_| self.parts.presence.is_at_rest(now)) {
+            // Fails if nobody waits any more.
+            let _ = reply.send(());
+        }
         for place in 0..self.parts.partitions.len() {
             self.take_events(place);
             while let Some(asked) = self.parts.partitions[place].view.poll_question(now) {
@@ -256,6 +264,7 @@ impl Node {
                 self.watches.change(&self.parts.names, request, &mut self.parts.partitions);
             }
             Command::Positions(reply) => self.handover = Some(reply),
+            Command::AwaitPresence(reply) => self.awaits_presence = Some(reply),
             Command::GoOn(positions, shards) => {
                 self.watches.begin_anew(shards);
                 for (partition, position) in self.parts.partitions.iter_mut().zip(&positions) {

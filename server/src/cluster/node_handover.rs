@@ -11,6 +11,7 @@ use super::cluster_config::ClusterConfig;
 use super::shared_stream::SharedStream;
 use super::stream_order::StreamOrder;
 use super::stream_positions::{SharedPosition, StreamPosition};
+use crate::limits::PRESENCE_PATIENCE;
 
 /// Names what a node is, which is told first.
 const MEMBERSHIP: &str = "server.cluster";
@@ -110,6 +111,12 @@ impl NodeHandover {
         let streams = self.order.positions().await?;
         let control = *self.control.carried.lock();
         Some(blob(STREAMS, &Positions { streams, control }))
+    }
+
+    /// Waits until all nodes know this one, where presence is kept: the process before serves
+    /// meanwhile, and is not to wait for that when it hands over.
+    pub(crate) fn join_nodes(&self) {
+        self.order.await_presence(PRESENCE_PATIENCE);
     }
 
     /// Goes on where the node before stood. To be called before the engine serves.

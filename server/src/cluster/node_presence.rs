@@ -24,7 +24,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use uringcast_engine::{Epoch, PresenceList, Reply, Seq, Unavailable};
+use uringcast_engine::{Epoch, PresenceEnd, PresenceList, Reply, Seq, Unavailable};
 use uuid::Uuid;
 
 use attendance::Attendance;
@@ -106,9 +106,13 @@ impl<T> Presence<T> {
         self.attendance.enter(&self.members, channel, connection, user);
     }
 
-    /// It has subscribed no more, or has `ended`.
-    pub(crate) fn leave(&mut self, channel: &Arc<str>, connection: Uuid, ended: bool) {
-        self.attendance.leave(channel, connection, ended);
+    /// It counts no more.
+    pub(crate) fn leave(&mut self, channel: &Arc<str>, connection: Uuid, why: PresenceEnd) {
+        match why {
+            PresenceEnd::HandedOver => self.attendance.hand_over(channel, connection),
+            PresenceEnd::Ended => self.attendance.leave(channel, connection, true),
+            PresenceEnd::Unsubscribed => self.attendance.leave(channel, connection, false),
+        }
     }
 
     /// The engine has been given an event of presence, at this position.
@@ -176,6 +180,12 @@ impl<T> Presence<T> {
     }
 
     // What is to be done.
+
+    /// Whether what happens now is told at once, as far as this node knows; or the node takes no
+    /// part.
+    pub(crate) fn is_at_rest(&self, now: Duration) -> bool {
+        !self.members.has_begun() || self.is_settled(now)
+    }
 
     /// When to run again if nothing happens before.
     pub(crate) fn next_due(&self) -> Option<Duration> {

@@ -47,8 +47,8 @@ impl Parts {
                     let tokens = self.names.tokens(&channel);
                     self.presence.enter(now, &tokens, connection, user);
                 }
-                PresenceReport::Left { channel, connection, ended } => {
-                    self.presence.leave(&self.names.tokens(&channel), connection, ended);
+                PresenceReport::Left { channel, connection, why } => {
+                    self.presence.leave(&self.names.tokens(&channel), connection, why);
                 }
             }
         }

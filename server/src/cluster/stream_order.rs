@@ -1,6 +1,8 @@
 //! The engine's end of the cluster: what it asks goes to the cluster's thread.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
@@ -28,6 +30,8 @@ pub(super) enum Command {
     Positions(oneshot::Sender<Vec<StreamPosition>>),
     /// The engine takes over from one that stood here; it has so many shards.
     GoOn(Vec<StreamPosition>, usize),
+    /// Answered once nodes agree about presence, and this one takes part.
+    AwaitPresence(SyncSender<()>),
     /// Subscribers have come or gone where presence is kept.
     Presence(PresenceRequest),
     /// Somebody asks who is there.
@@ -64,6 +68,15 @@ impl StreamOrder {
     /// The engine takes over from one that stood here; it has so many shards.
     pub(super) fn go_on(&self, streams: Vec<StreamPosition>, shards: usize) {
         self.ask(Command::GoOn(streams, shards));
+    }
+
+    /// Waits until nodes agree about presence, and this one takes part, but not for longer. Blocks
+    /// this thread.
+    pub(super) fn await_presence(&self, most: Duration) {
+        let (reply, answered) = sync_channel(1);
+        self.ask(Command::AwaitPresence(reply));
+        // Without an answer things go on: then events of presence are late.
+        let _ = answered.recv_timeout(most);
     }
 
     /// All streams together are in another life.

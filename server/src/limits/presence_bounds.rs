@@ -18,7 +18,7 @@ pub const PRESENCE_TICK: Duration = Duration::from_millis(100);
 /// Before something is told or asked again that was not answered, or could not be published.
 pub const PRESENCE_RETRY: Duration = Duration::from_secs(1);
 /// How long homes wait for all nodes to agree who they are, and to tell of all their subscribers.
-/// Beyond, they go on with what they know.
+/// Beyond, they go on with what they know; and so does a process that is to take a node over.
 pub const PRESENCE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a client or an operator waits for a list: nodes agree again within it after one has
 /// died.

@@ -94,6 +94,7 @@ impl<'a> Succession<'a> {
             self.store();
             return self.wait(false);
         };
+        self.cluster.iter().for_each(NodeHandover::join_nodes);
         let prepared = standing_by.read().map_err(TakeOverError::from)?;
         let unpacked = unpack(prepared.blobs(), self.control).and_then(|()| match &self.cluster {
             Some(cluster) => cluster.go_on(prepared.blobs()),

@@ -8,6 +8,7 @@ mod support;
 
 mod control;
 mod handover;
+mod handover_presence;
 mod nodes;
 mod patterns;
 mod presence;

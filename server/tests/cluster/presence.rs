@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
 use crate::support::nats::Nats;
 use crate::support::ws::{Client, upgrade_request};
@@ -10,7 +10,7 @@ use crate::support::{Server, http, until};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use serde_json::{Value, json};
 
-const SECRET: &str = "an-old-oak-in-the-meadow-of-1849";
+pub(super) const SECRET: &str = "an-old-oak-in-the-meadow-of-1849";
 
 fn nodes(nats: &Nats) -> Vec<Server> {
     let class = ("URINGCAST_CLASS", "room:* presence=on");
@@ -21,7 +21,7 @@ fn nodes(nats: &Nats) -> Vec<Server> {
 }
 
 /// A client whose token names a user.
-fn client_of(node: &Server, user: &str) -> Client {
+pub(super) fn client_of(node: &Server, user: &str) -> Client {
     let claims = json!({"sub": user, "exp": get_current_timestamp() + 600});
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     let token = encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
@@ -35,7 +35,7 @@ fn client_of(node: &Server, user: &str) -> Client {
 }
 
 /// Subscribes with presence; returns the list that is the client's alone.
-fn join(client: &mut Client, channel: &str) -> Value {
+pub(super) fn join(client: &mut Client, channel: &str) -> Value {
     client.say(&json!({"type": "subscribe", "data": {"channel": channel, "presence": true}}));
     loop {
         let message = client.message();
@@ -61,9 +61,9 @@ fn event(name: &str, user: &str) -> (String, Value) {
 }
 
 /// Whoever is there, as a node answers.
-fn presence(node: &Server, channel: &str) -> Value {
+pub(super) fn presence(control: SocketAddr, channel: &str) -> Value {
     let path = format!("/v1/channels/{}/presence", channel.replace(':', "%3A"));
-    let answer = http::get(node.control, &path);
+    let answer = http::get(control, &path);
     assert_eq!(answer.status, 200, "{}", answer.body);
     serde_json::from_str(&answer.body).unwrap()
 }
@@ -101,7 +101,7 @@ fn users_at_all_nodes_see_each_other_come_and_go_in_order() {
     let all = all.map(|(user, connections)| json!({"user": user, "connections": connections}));
     assert_eq!((&agains["members"], &agains["connections"]), (&json!(all), &json!(4)));
     for node in &nodes {
-        let list = presence(node, channel);
+        let list = presence(node.control, channel);
         assert_eq!((&list["members"], &list["channel"]), (&json!(all), &json!(channel)));
     }
     let ask = json!({"type": "request", "event": "presence", "data": {"channel": channel}});
@@ -119,7 +119,7 @@ fn users_at_all_nodes_see_each_other_come_and_go_in_order() {
     drop(bob);
     until("bob's last connection to be gone", || {
         let of_bob = json!({"user": "bob", "connections": 0});
-        let list = presence(&nodes[0], channel);
+        let list = presence(nodes[0].control, channel);
         list["members"].as_array().unwrap().contains(&of_bob).then_some(())
     });
     let mut bob = client_of(&nodes[2], "bob");
@@ -135,7 +135,7 @@ fn users_at_all_nodes_see_each_other_come_and_go_in_order() {
     drop(guest);
     assert_eq!(next(&mut ann, &anns), ("presence.leave".to_owned(), who));
     // A channel without anybody, and one that keeps no presence.
-    assert_eq!(presence(&nodes[0], "room:none")["count"], 0);
+    assert_eq!(presence(nodes[0].control, "room:none")["count"], 0);
     assert_eq!(http::get(nodes[0].control, "/v1/channels/other/presence").status, 404);
 }
 
@@ -233,7 +233,7 @@ fn members_of_a_dead_node_leave_and_others_stay_wherever_the_roster_was() {
     // Where the dead node was the home all are told who is there, elsewhere that bob has left.
     assert!(after[0] > before[0] && after[1] > before[1], "{before:?} {after:?}");
     for node in &nodes {
-        assert_eq!(names(&presence(node, "room:0")), ["ann".into(), "cat".into()].into());
+        assert_eq!(names(&presence(node.control, "room:0")), ["ann".into(), "cat".into()].into());
     }
     // It goes on, also with a node that comes.
     let class = ("URINGCAST_CLASS", "room:* presence=on");
@@ -275,7 +275,7 @@ fn nodes_that_lose_the_cluster_tell_who_is_there_when_they_are_back() {
     }
     drop(cat);
     until("her leave at another node", || {
-        let list = presence(&nodes[0], "room:1");
+        let list = presence(nodes[0].control, "room:1");
         (names(&list) == BTreeSet::from(["ann".to_owned()])).then_some(())
     });
 }

@@ -8,7 +8,7 @@ use super::{Kept, Presence};
 use crate::config::PresenceReport;
 use crate::handover::{self, Attendance};
 use crate::roster::Roster;
-use crate::types::{ChannelName, ConnectionKey, Time};
+use crate::types::{ChannelName, ConnectionKey, PresenceEnd, Time};
 
 impl Presence {
     /// Whether homes know all that they are to be told, and have told it.
@@ -71,7 +71,7 @@ impl Presence {
         let left = absent.map(|(channel, connection)| PresenceReport::Left {
             channel,
             connection,
-            ended: false,
+            why: PresenceEnd::Unsubscribed,
         });
         self.handle(left.collect(), now);
     }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::config::PresenceReport;
 use crate::handover::Attendance;
 use crate::limits::{PRESENCE_COST, PRESENCE_REPORTS};
-use crate::types::{ChannelName, ConnectionKey, RequestId, ShardId};
+use crate::types::{ChannelName, ConnectionKey, PresenceEnd, RequestId, ShardId};
 
 /// The subscriptions of this shard's connections that count, and what their homes do not know.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ struct Subscribed {
     connection: Uuid,
     user: Option<Arc<str>>,
     is_there: bool,
-    /// Whether its connection has ended.
-    ended: bool,
+    /// Why it counts no more, if it does not.
+    why: PresenceEnd,
     /// Whether it has shown another token since the home was told.
     renewed: bool,
     /// What the home knows.
@@ -66,7 +66,7 @@ impl Reports {
             connection,
             user: user.clone(),
             is_there: true,
-            ended: false,
+            why: PresenceEnd::Unsubscribed,
             renewed: false,
             is_known: false,
             is_queued: false,
@@ -77,15 +77,15 @@ impl Reports {
         self.queue(home, key, channel);
     }
 
-    /// A connection has subscribed no more, or has `ended`.
+    /// A connection counts no more.
     pub(super) fn leave(
         &mut self,
         home: ShardId,
         (key, channel): (ConnectionKey, ChannelName),
-        ended: bool,
+        why: PresenceEnd,
     ) {
         let Some(subscribed) = self.subscriptions.get_mut(&(key, channel.clone())) else { return };
-        (subscribed.is_there, subscribed.ended) = (false, ended);
+        (subscribed.is_there, subscribed.why) = (false, why);
         self.queue(home, key, channel);
     }
 
@@ -144,14 +144,14 @@ impl Reports {
         let was_known = std::mem::replace(&mut subscribed.is_known, subscribed.is_there);
         let renewed = std::mem::replace(&mut subscribed.renewed, false);
         let (is_there, connection) = (subscribed.is_there, subscribed.connection);
-        let (user, ended) = (subscribed.user.clone(), subscribed.ended);
+        let user = subscribed.user.clone();
+        // As who it was known it is not coming back.
+        let why = if is_there { PresenceEnd::Ended } else { subscribed.why };
         if !is_there {
             self.subscriptions.remove(&pair);
         }
         let channel = pair.1;
-        // As who it was known it is not coming back.
-        let ended = ended || is_there;
-        let left = PresenceReport::Left { channel: channel.clone(), connection, ended };
+        let left = PresenceReport::Left { channel: channel.clone(), connection, why };
         let entered = PresenceReport::Entered { channel, connection, user };
         let (leaves, enters) = match (was_known, is_there) {
             (true, true) => (renewed, renewed),
@@ -182,9 +182,9 @@ impl Reports {
         user: Option<Arc<str>>,
     ) {
         let (is_there, is_known) = (true, true);
-        let (ended, renewed, is_queued) = (false, false, false);
+        let (why, renewed, is_queued) = (PresenceEnd::Unsubscribed, false, false);
         let subscribed =
-            Subscribed { connection, user, is_there, ended, renewed, is_known, is_queued };
+            Subscribed { connection, user, is_there, why, renewed, is_known, is_queued };
         self.subscriptions.insert(subscription, subscribed);
     }
 

@@ -13,7 +13,7 @@ use crate::broker::upstream_faults::UpstreamFault;
 use crate::config::PresenceReport;
 use crate::limits::PRESENCE_LINGER;
 use crate::roster::{Roster, RosterChange};
-use crate::types::{ChannelName, Member, PresenceList, Time};
+use crate::types::{ChannelName, Member, PresenceEnd, PresenceList, Time};
 
 /// By channel, who is there, and who has left and may come back.
 #[derive(Debug)]
@@ -55,10 +55,12 @@ impl External {
                     self.rosters.all[channel].enter(connection, user);
                     self.tell_changes(truth, channel, unix_us);
                 }
-                PresenceReport::Left { channel, connection, ended } => {
+                PresenceReport::Left { why: PresenceEnd::HandedOver, .. } => {}
+                PresenceReport::Left { channel, connection, why } => {
                     let (channel, until) = (truth.place(&channel), now + PRESENCE_LINGER);
                     let roster = &mut self.rosters.all[channel];
-                    if let Some(member) = roster.leave(connection, ended, until) {
+                    if let Some(member) = roster.leave(connection, why == PresenceEnd::Ended, until)
+                    {
                         self.rosters.lingering.push((until, channel, member));
                     }
                     self.tell_changes(truth, channel, unix_us);

@@ -99,6 +99,18 @@ impl<T> Attendance<T> {
         self.queue(channel, connection);
     }
 
+    /// A connection is another node's now, which tells its home.
+    pub(super) fn hand_over(&mut self, channel: &Arc<str>, connection: Uuid) {
+        let Some(of) = self.channels.get_mut(channel) else { return };
+        of.subscriptions.remove(&connection);
+        let home = of.home;
+        self.tidy(channel);
+        // What is sent again must not name it: the home may have been told by the other node.
+        if self.ties.get(&home).is_some_and(|tie| tie.is_telling()) {
+            self.begin_again(home);
+        }
+    }
+
     fn channel(&mut self, members: &Members, channel: &Arc<str>) -> &mut Channel<T> {
         self.channels.entry(Arc::clone(channel)).or_insert_with(|| {
             let hash = fnv1a(channel.bytes());

@@ -2,6 +2,8 @@
 //! messages are lost, late and doubled; publications fail, or are stored without a word of it.
 //! `SIM_SEED=n` replays one seed, `SIM_SEEDS=n` runs that many.
 
+mod handovers;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -73,6 +75,7 @@ struct World {
     lists: BTreeMap<u64, Option<PresenceList>>,
     steps: Vec<String>,
     joins: u64,
+    leaves: u64,
     all: u64,
 }
 
@@ -98,9 +101,10 @@ impl World {
             lists: BTreeMap::new(),
             steps: Vec::new(),
             joins: 0,
+            leaves: 0,
             all: 0,
         };
-        (0..world.rng.usize(1..=3)).for_each(|_| world.add_node());
+        (0..world.rng.usize(1..=3)).for_each(|_| _ = world.add_node());
         world
     }
 
@@ -109,7 +113,7 @@ impl World {
         self.made
     }
 
-    fn add_node(&mut self) {
+    fn add_node(&mut self) -> NodeId {
         let id = NodeId(self.rng.u64(..));
         let mut presence = Presence::new(id, Epoch(7));
         presence.homes.fault = self.fault;
@@ -120,6 +124,7 @@ impl World {
         let node = Node { presence, is_connected, frozen_until, subscriptions };
         self.nodes.insert(id, node);
         self.steps.push(format!("{:?} {id:?} begins", self.now));
+        id
     }
 
     fn any_node(&mut self) -> Option<NodeId> {
@@ -128,23 +133,18 @@ impl World {
     }
 
     fn step(&mut self) {
-        let Some(id) = self.any_node() else { return self.add_node() };
+        let Some(id) = self.any_node() else {
+            self.add_node();
+            return;
+        };
         let what = self.rng.u8(..100);
         match what {
             0..30 => self.enter(id),
             30..52 => self.leave(id),
             52..60 => _ = self.ask(id),
-            60..62 if self.nodes.len() < 5 => self.add_node(),
-            62..64 => {
-                // It dies, or says that it ends.
-                let node = self.nodes.remove(&id).expect("a node");
-                self.steps.push(format!("{:?} {id:?} ends", self.now));
-                let bye = node.presence.bye().filter(|_| what == 62);
-                self.nodes.keys().for_each(|to| {
-                    let bye = bye.clone().map(|bytes| Parcel::Message(*to, bytes));
-                    self.parcels.extend(bye.map(|parcel| (self.now, parcel)));
-                });
-            }
+            60..62 if self.nodes.len() < 5 => _ = self.add_node(),
+            // It says that it ends, or dies.
+            62..64 => self.end(id, what == 62),
             64..66 => {
                 let seconds = self.rng.u64(1..12);
                 let node = self.nodes.get_mut(&id).expect("a node");
@@ -159,6 +159,7 @@ impl World {
                 node.presence.set_connected(now, is_connected);
                 self.steps.push(format!("{now:?} {id:?} is connected: {is_connected}"));
             }
+            70..72 => self.hand_over(id),
             _ => {}
         }
         let pause = *self.rng.choice(&[1, 20, 300, 2_000]).expect("some");
@@ -174,16 +175,6 @@ impl World {
         node.presence.enter(now, &channel(place), connection, user.clone());
         node.subscriptions.insert((place, connection), user.clone());
         self.steps.push(format!("{now:?} {id:?}: {connection} {user:?} enters {place}"));
-    }
-
-    fn leave(&mut self, id: NodeId) {
-        let now = self.now;
-        let node = self.nodes.get_mut(&id).expect("a node");
-        let all: Vec<_> = node.subscriptions.keys().copied().collect();
-        let Some((place, connection)) = self.rng.choice(&all).copied() else { return };
-        node.subscriptions.remove(&(place, connection));
-        node.presence.leave(&channel(place), connection, self.rng.bool());
-        self.steps.push(format!("{now:?} {id:?}: {connection} leaves {place}"));
     }
 
     fn ask(&mut self, id: NodeId) -> (u64, usize) {
@@ -282,7 +273,10 @@ impl World {
                 self.joins += 1;
                 told.members.insert(member.clone());
             }
-            RosterChange::Leave(member) => _ = told.members.remove(member),
+            RosterChange::Leave(member) => {
+                self.leaves += 1;
+                told.members.remove(member);
+            }
             RosterChange::Count => panic!("few are named"),
             RosterChange::List => {
                 self.all += 1;

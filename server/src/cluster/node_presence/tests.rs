@@ -177,7 +177,7 @@ fn told_after_meeting(fault: Option<Fault>) -> Vec<(usize, RosterChange)> {
         pair.nodes[place].enter(pair.now, &channel, connection, Some(user.into()));
         pair.pass(1);
     }
-    pair.nodes[0].leave(&channel, Uuid::from_u128(0), false);
+    pair.nodes[0].leave(&channel, Uuid::from_u128(0), PresenceEnd::Unsubscribed);
     pair.pass(1);
     assert_eq!(pair.told, [(1, RosterChange::List), (0, RosterChange::List)]);
     pair.are_apart = false;

@@ -58,6 +58,11 @@ impl Tie {
         self.queue.is_empty() && self.under_way.is_none()
     }
 
+    /// Whether a message is under way.
+    pub(super) fn is_telling(&self) -> bool {
+        self.under_way.is_some()
+    }
+
     /// Whether a message may be made: there is something to tell, or that this is all.
     pub(super) fn may_send(&self, whole: Option<u64>) -> bool {
         let says_more = whole.is_some_and(|view| self.told != Some(view));
