@@ -372,6 +372,10 @@ fn wall_clock() -> u64 {
 
 /// The epoch of all channels: another one when any stream is in another life.
 pub(super) fn epoch(partitions: &[Partition]) -> Epoch {
-    let lives = partitions.iter().flat_map(|partition| partition.life.to_be_bytes());
-    Epoch(subjects::fnv1a(lives).max(1))
+    epoch_of(partitions.iter().map(|partition| partition.life))
+}
+
+/// The epoch of channels whose streams are in these lives.
+pub(super) fn epoch_of(lives: impl Iterator<Item = u64>) -> Epoch {
+    Epoch(subjects::fnv1a(lives.flat_map(u64::to_be_bytes)).max(1))
 }

@@ -6,12 +6,14 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use uringcast_engine::handover::{Blob, SecretBytes};
+use uringcast_engine::{Epoch, ExternalOrder as _};
 
 use super::cluster_config::ClusterConfig;
+use super::node::epoch_of;
 use super::shared_stream::SharedStream;
 use super::stream_order::StreamOrder;
 use super::stream_positions::{SharedPosition, StreamPosition};
-use crate::limits::PRESENCE_PATIENCE;
+use crate::limits::{HANDOVER_POSITION, PRESENCE_PATIENCE};
 
 /// Names what a node is, which is told first.
 const MEMBERSHIP: &str = "server.cluster";
@@ -99,6 +101,35 @@ impl Membership {
     }
 }
 
+impl Positions {
+    /// How far the node before is in so many streams, whose channels are in this epoch.
+    ///
+    /// # Errors
+    /// In words, where that is not understood, or cannot be.
+    fn read(blobs: &[Blob], (partitions, epoch): (usize, Epoch)) -> Result<Positions, String> {
+        let blob = blobs.iter().find(|blob| blob.name == STREAMS);
+        let blob = blob.ok_or_else(|| format!("the state lacks {STREAMS:?}"))?;
+        // Before anything is made of it.
+        if blob.bytes.expose().len() > HANDOVER_POSITION * (partitions + 1) {
+            return Err(not_understood(STREAMS));
+        }
+        let positions: Positions = parse(blob)?;
+        let Positions { streams, control } = &positions;
+        let is_possible = |one: &StreamPosition| {
+            one.floor <= LAST && one.seen <= one.floor && one.verified <= one.floor
+        };
+        let are_possible = streams.iter().all(is_possible) && control.read <= LAST;
+        if streams.len() != partitions || !are_possible {
+            return Err(not_understood(STREAMS));
+        }
+        // Of another life, or of another stream, they say nothing about this one.
+        if epoch_of(streams.iter().map(|stream| stream.life)) != epoch {
+            return Err("the order of channels has begun anew meanwhile: try again".to_owned());
+        }
+        Ok(positions)
+    }
+}
+
 impl NodeHandover {
     /// What is told first.
     pub(crate) fn membership(&self) -> Blob {
@@ -124,15 +155,8 @@ impl NodeHandover {
     /// # Errors
     /// In words, where it is not understood, or is about other streams.
     pub(crate) fn go_on(&self, blobs: &[Blob]) -> Result<(), String> {
-        let blob = blobs.iter().find(|blob| blob.name == STREAMS);
-        let blob = blob.ok_or_else(|| format!("the state lacks {STREAMS:?}"))?;
-        let Positions { streams, control } = parse(blob)?;
-        let is_possible = |one: &StreamPosition| {
-            one.floor <= LAST && one.seen <= one.floor && one.verified <= one.floor
-        };
-        if streams.len() != self.membership.partitions || !streams.iter().all(is_possible) {
-            return Err(not_understood(STREAMS));
-        }
+        let of = (self.membership.partitions, self.order.epoch());
+        let Positions { streams, control } = Positions::read(blobs, of)?;
         self.order.go_on(streams, self.shards);
         if let Some(go_on) = self.go_on.lock().take() {
             // Fails once the cluster's thread has ended.

@@ -17,6 +17,8 @@ pub const PASSED_HEAD: usize = 4 << 10;
 pub const PASSED_BYTES: usize = 2 * MAX_PUBLISH_BODY;
 /// Connections that are passed on and wait for their port to take them.
 pub const PASSED_QUEUE: usize = 16;
+/// Bytes of what says how far a node is in one stream: some 200 are written.
+pub const HANDOVER_POSITION: usize = 512;
 /// Listening sockets in one message to the service manager: fewer than the kernel's 253.
 pub const STORED_AT_ONCE: usize = 250;
 /// For handshakes that have not ended by a hand-over: then the old process closes what stayed.
