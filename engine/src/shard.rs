@@ -46,7 +46,7 @@ use monoio::{IoUringDriver, RuntimeBuilder};
 
 pub(crate) use command::{Command, VerificationRequest};
 pub(crate) use delivery_ring::ring_config;
-pub(crate) use handover_order::{Exported, HandoverOrder, Place, Verdict};
+pub(crate) use handover_order::{Exported, HandoverOrder, Place, Rest, Verdict};
 pub(crate) use handshake::AdmissionLimits;
 pub(crate) use mesh::Mesh;
 pub(crate) use metrics_reporter::MetricsReporter;

@@ -25,7 +25,7 @@
 //! * `watches`: who wants them, and waits until they are watched.
 //! * `health`, `status`: whether publications can be ordered; what is shown of it.
 //! * `delivery_lag`: how long publications took from their stream to the engine.
-//! * `node`, `node_parts`: the thread's loop, and its tasks.
+//! * `node`, `node_parts`, `node_waits`: the thread's loop, its tasks, and who waits for it.
 //! * `stream_order`: the engine's end of it.
 //! * `node_handover`: what goes over to the process that goes on in the node's place. How far the
 //!   node is, it says in `stream_positions`, which is pure.
@@ -44,6 +44,7 @@ mod node_handover;
 mod node_parts;
 mod node_presence;
 mod node_subjects;
+mod node_waits;
 mod older_messages;
 mod outbox;
 mod partition;

@@ -29,12 +29,23 @@ pub(crate) enum HandoverOrder {
     /// error number of a copy that failed.
     Stop { reply: oneshot::Sender<Result<(), i32>> },
     /// Answers whether the shard is at rest, and was since it was asked before.
-    Rest { reply: oneshot::Sender<bool> },
+    Rest { reply: oneshot::Sender<Rest> },
     /// Answers with the state, without what of the logs was sent, and stands still until the
     /// verdict is there.
     Export { sent: Sent, reply: oneshot::Sender<Exported>, verdict: oneshot::Receiver<Verdict> },
     /// Serve on.
     Resume,
+}
+
+/// Whether a shard can be written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rest {
+    /// Nothing is under way.
+    Idle,
+    /// Something is, or was.
+    Busy,
+    /// A client waits for an answer of the external order.
+    AwaitsOrder,
 }
 
 /// What a shard has written down.

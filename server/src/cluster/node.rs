@@ -1,6 +1,5 @@
 //! The cluster's thread: what comes from the servers goes to the engine, and back.
 
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_nats::Subscriber;
@@ -15,12 +14,12 @@ use super::health::Health;
 use super::jetstream_requests::{Acknowledgement, refusal, status};
 use super::leadership::Leadership;
 use super::node_parts::{Found, Parts};
+use super::node_waits::NodeWaits;
 use super::outbox::Outcome;
 use super::partition::Partition;
 use super::server_link::LinkEvent;
 use super::status::{ClusterStatus, SharedCounts};
 use super::stream_order::Command;
-use super::stream_positions::StreamPosition;
 use super::stream_view::Event;
 use super::watches::Watches;
 use super::{reads, subjects};
@@ -55,10 +54,7 @@ pub(super) struct Node {
     /// The engine had no room.
     is_full: bool,
     watches: Watches,
-    /// Waits until all is on its way to the engine.
-    handover: Option<oneshot::Sender<Vec<StreamPosition>>>,
-    /// Waits until nodes agree about presence.
-    awaits_presence: Option<SyncSender<()>>,
+    waits: NodeWaits,
 }
 
 impl Node {
@@ -76,8 +72,7 @@ impl Node {
             deliveries: Vec::new(),
             is_full: false,
             watches: Watches::default(),
-            handover: None,
-            awaits_presence: None,
+            waits: NodeWaits::default(),
         };
         (node, finds)
     }
@@ -134,10 +129,6 @@ impl Node {
     async fn settle(&mut self) {
         let now = self.now();
         self.parts.run_presence(now, &self.found).await;
-        if let Some(reply) = self.awaits_presence.take_if(|_| self.parts.presence.is_at_rest(now)) {
-            // Fails if nobody waits any more.
-            let _ = reply.send(());
-        }
         for place in 0..self.parts.partitions.len() {
             self.take_events(place);
             while let Some(asked) = self.parts.partitions[place].view.poll_question(now) {
@@ -155,11 +146,7 @@ impl Node {
         }
         self.watches.answer(&self.parts.partitions);
         self.deliver();
-        if let Some(reply) = self.handover.take_if(|_| !self.is_full) {
-            let positions = self.parts.partitions.iter().map(|one| one.view.position(now));
-            // Fails if nobody waits any more.
-            let _ = reply.send(positions.collect());
-        }
+        self.waits.answer(now, &self.parts, self.is_full);
         for place in self.health.probes(now, &self.parts.partitions) {
             self.parts.probe(place, &self.found);
         }
@@ -263,8 +250,9 @@ impl Node {
             Command::Watch(request) => {
                 self.watches.change(&self.parts.names, request, &mut self.parts.partitions);
             }
-            Command::Positions(reply) => self.handover = Some(reply),
-            Command::AwaitPresence(reply) => self.awaits_presence = Some(reply),
+            Command::Positions(reply) => self.waits.positions = Some(reply),
+            Command::AwaitAcknowledgements(reply) => self.waits.acknowledgements = Some(reply),
+            Command::AwaitPresence(reply) => self.waits.presence = Some(reply),
             Command::GoOn(positions, shards) => {
                 self.watches.begin_anew(shards);
                 for (partition, position) in self.parts.partitions.iter_mut().zip(&positions) {

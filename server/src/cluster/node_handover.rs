@@ -13,7 +13,7 @@ use super::node::epoch_of;
 use super::shared_stream::SharedStream;
 use super::stream_order::StreamOrder;
 use super::stream_positions::{SharedPosition, StreamPosition};
-use crate::limits::{HANDOVER_POSITION, PRESENCE_PATIENCE};
+use crate::limits::{HANDOVER_POSITION, HANDOVER_STREAMS, PRESENCE_PATIENCE};
 
 /// Names what a node is, which is told first.
 const MEMBERSHIP: &str = "server.cluster";
@@ -142,6 +142,21 @@ impl NodeHandover {
         let streams = self.order.positions().await?;
         let control = *self.control.carried.lock();
         Some(blob(STREAMS, &Positions { streams, control }))
+    }
+
+    /// Waits until the streams acknowledge what is published without delay, so that a hand-over
+    /// does not begin in the middle of an election. Blocks this thread.
+    ///
+    /// # Errors
+    /// In words, where they take too long.
+    pub(crate) fn await_acknowledgements(&self) -> Result<(), String> {
+        let is_fluent = self.order.await_acknowledgements(HANDOVER_STREAMS);
+        is_fluent.then_some(()).ok_or_else(|| {
+            format!(
+                "the streams have not acknowledged what was published for {HANDOVER_STREAMS:?}, \
+                 as in an election: try again"
+            )
+        })
     }
 
     /// Waits until all nodes know this one, where presence is kept: the process before serves

@@ -138,6 +138,11 @@ impl<T> Outbox<T> {
         self.messages
     }
 
+    /// Since when the oldest message waits whose outcome is not known. Looks at every channel.
+    pub(crate) fn oldest(&self) -> Option<Duration> {
+        self.channels.values().filter_map(|channel| Some(channel.pack.as_ref()?.since)).min()
+    }
+
     /// What is to be stored now. Call it until there is none.
     pub(crate) fn poll_attempt(&mut self, now: Duration) -> Option<Attempt> {
         self.handle_timers(now);

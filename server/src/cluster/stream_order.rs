@@ -30,6 +30,8 @@ pub(super) enum Command {
     Positions(oneshot::Sender<Vec<StreamPosition>>),
     /// The engine takes over from one that stood here; it has so many shards.
     GoOn(Vec<StreamPosition>, usize),
+    /// Answered once nothing that was published waits long for its acknowledgement.
+    AwaitAcknowledgements(SyncSender<()>),
     /// Answered once nodes agree about presence, and this one takes part.
     AwaitPresence(SyncSender<()>),
     /// Subscribers have come or gone where presence is kept.
@@ -77,6 +79,14 @@ impl StreamOrder {
         self.ask(Command::AwaitPresence(reply));
         // Without an answer things go on: then events of presence are late.
         let _ = answered.recv_timeout(most);
+    }
+
+    /// Waits until nothing that was published waits long for its acknowledgement, but not for
+    /// longer; whether that is so. Blocks this thread.
+    pub(super) fn await_acknowledgements(&self, most: Duration) -> bool {
+        let (reply, answered) = sync_channel(1);
+        self.ask(Command::AwaitAcknowledgements(reply));
+        answered.recv_timeout(most).is_ok()
     }
 
     /// All streams together are in another life.

@@ -30,10 +30,6 @@ pub(crate) struct Offer {
 enum Kept {
     #[error(transparent)]
     Engine(#[from] NotHandedOver),
-    #[error("this process serves on: an HTTP request is under way for {HANDOVER_REQUESTS:?}")]
-    Request,
-    #[error("this process serves on: the cluster's thread does not answer")]
-    Cluster,
     #[error("this process serves on: {0}")]
     System(#[from] io::Error),
 }
@@ -77,16 +73,23 @@ impl Offer {
         let (to, theirs) = UnixStream::pair()?;
         let mut base = vec![self.http.blob()];
         base.extend(self.cluster.as_ref().map(NodeHandover::membership));
-        let stopped = self.engine.begin(socket, &base, &self.http.descriptors(&theirs))?;
+        let cluster = self.cluster.as_ref();
+        let may = || cluster.map_or(Ok(()), NodeHandover::await_acknowledgements);
+        let descriptors = self.http.descriptors(&theirs);
+        let stopped = self.engine.begin(socket, &base, &descriptors, may)?;
         drop(theirs);
         // HTTP requests wait from here on. If the hand-over fails they are answered here, else
         // they are passed on with their connections.
-        let held = self.control.hold_requests(&self.runtime).ok_or(Kept::Request)?;
+        let Some(held) = self.control.hold_requests(&self.runtime) else {
+            return Err(stopped.refuse(&late_request(cluster.is_some())).into());
+        };
         let mut state = server_state::pack(&self.control);
-        if let Some(cluster) = &self.cluster {
+        if let Some(cluster) = cluster {
             let positions = async { timeout(HANDOVER_REQUESTS, cluster.positions()).await };
-            let positions = self.runtime.block_on(positions).ok().flatten();
-            state.push(positions.ok_or(Kept::Cluster)?);
+            match self.runtime.block_on(positions).ok().flatten() {
+                Some(positions) => state.push(positions),
+                None => return Err(stopped.refuse("the cluster's thread does not answer").into()),
+            }
         }
         let handed_over = stopped.finish(&state)?;
         let _runtime = self.runtime.enter();
@@ -95,5 +98,17 @@ impl Offer {
         }
         held.hand_over();
         Ok(handed_over)
+    }
+}
+
+/// Why a hand-over does not wait for a request.
+fn late_request(is_in_cluster: bool) -> String {
+    let why = format!("an HTTP request is under way for {HANDOVER_REQUESTS:?}");
+    match is_in_cluster {
+        true => format!(
+            "{why}: the streams have not acknowledged what it publishes, or nodes do not agree who \
+             is present; try again"
+        ),
+        false => why,
     }
 }

@@ -17,6 +17,11 @@ pub const PASSED_HEAD: usize = 4 << 10;
 pub const PASSED_BYTES: usize = 2 * MAX_PUBLISH_BODY;
 /// Connections that are passed on and wait for their port to take them.
 pub const PASSED_QUEUE: usize = 16;
+/// For a node's publications to be acknowledged without delay, before it is handed over: most
+/// elections are over by then. All goes on meanwhile.
+pub const HANDOVER_STREAMS: Duration = Duration::from_secs(9);
+/// How long the oldest of them may wait for that.
+pub const HANDOVER_ACKNOWLEDGED: Duration = Duration::from_millis(500);
 /// Bytes of what says how far a node is in one stream: some 200 are written.
 pub const HANDOVER_POSITION: usize = 512;
 /// Listening sockets in one message to the service manager: fewer than the kernel's 253.
@@ -24,4 +29,5 @@ pub const STORED_AT_ONCE: usize = 250;
 /// For handshakes that have not ended by a hand-over: then the old process closes what stayed.
 pub const HANDOVER_LATE: Duration = Duration::from_secs(5);
 
+const _: () = assert!(HANDOVER_ACKNOWLEDGED.as_nanos() < HANDOVER_REQUESTS.as_nanos());
 const _: () = assert!(PASSED_BYTES >= MAX_PUBLISH_BODY + MAX_HTTP_HEAD + 2 * HTTP_READ);

@@ -28,7 +28,7 @@ const LAST: u64 = 1 << 50;
 /// By channel, positions and numbers in order.
 type Messages = HashMap<String, Vec<(u64, u64)>>;
 
-fn flags(nats: &Nats, more: &str) -> String {
+pub(super) fn flags(nats: &Nats, more: &str) -> String {
     format!("--keepalive-interval=1h --anonymous-publish {} {more}", nats.flag())
 }
 
@@ -205,7 +205,7 @@ fn over_tls_and_several_streams_a_node_is_handed_over_as_well() {
 }
 
 /// What a server says that does not take over.
-fn refused(place: &Place, flags: &str) -> String {
+pub(super) fn refused(place: &Place, flags: &str) -> String {
     let mut command = Command::new(PROGRAM);
     command.args(FREE_PORTS).args(flags.split_whitespace());
     command.arg(format!("--take-over={}", place.socket().display()));

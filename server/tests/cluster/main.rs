@@ -8,6 +8,7 @@ mod support;
 
 mod control;
 mod handover;
+mod handover_late;
 mod handover_presence;
 mod nodes;
 mod patterns;

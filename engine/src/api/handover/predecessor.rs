@@ -97,7 +97,8 @@ impl Predecessor {
     /// user, or of root. It gets `blobs` and `sockets` of the program around the engine and
     /// prepares itself, and reads what is known of most connections; then all of the engine's
     /// sockets are copied to it. Blocks this thread for as long as that takes. The engine serves
-    /// meanwhile.
+    /// meanwhile. Before anything is done the program around the engine is asked whether it `may`
+    /// be, or why not; it may take a while.
     ///
     /// # Errors
     /// [`NotHandedOver`].
@@ -106,6 +107,7 @@ impl Predecessor {
         socket: UnixStream,
         blobs: &[Blob],
         sockets: &[BorrowedFd<'_>],
+        may: impl FnOnce() -> Result<(), String>,
     ) -> Result<Stopped, NotHandedOver> {
         let begun = Conversation::begin(socket, Side::Predecessor, Words::default());
         let begun = begun.map_err(|error| {
@@ -118,6 +120,9 @@ impl Predecessor {
         let user = conversation.peer().user();
         if user != 0 && user != geteuid().as_raw() {
             let why = format!("user {user} may not take over: use the same user, or root");
+            return Err(conversation.failed(&why).into());
+        }
+        if let Err(why) = may() {
             return Err(conversation.failed(&why).into());
         }
         if self.handle.order.is_degraded() {
@@ -216,6 +221,11 @@ impl Predecessor {
 }
 
 impl Stopped {
+    /// Tells the other process why all stays here.
+    pub fn refuse(mut self, why: &str) -> NotHandedOver {
+        self.conversation.failed(why).into()
+    }
+
     /// Hands over: the shards stand still and write their state down, to which `blobs` of the
     /// program are added. Nothing may be published meanwhile: that would be refused. Blocks this
     /// thread until the other process serves, or this one does again.

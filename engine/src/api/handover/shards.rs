@@ -13,7 +13,7 @@ use crate::limits::{
     HANDOVER_HANDSHAKES, HANDOVER_LOOK, HANDOVER_OLD_HANDSHAKES, HANDOVER_PER_TURN, HANDOVER_REST,
     HANDOVER_STOP,
 };
-use crate::shard::{Command, Exported, HandoverOrder, Place, Verdict};
+use crate::shard::{Command, Exported, HandoverOrder, Place, Rest, Verdict};
 use crate::types::{ServiceId, ShardId};
 
 /// The shards, while connections are handed over. Dropped before they have been, the shards serve
@@ -176,19 +176,22 @@ impl Shards {
         let until = Instant::now() + HANDOVER_REST;
         // A shard that is idle may be sent something by one that is asked later: only a round in
         // which all were idle all the time since the round before proves that nothing is under way.
-        while !self
-            .ask(HANDOVER_REST, |reply| HandoverOrder::Rest { reply })?
-            .into_iter()
-            .all(|is| is)
-        {
+        loop {
+            let shards = self.ask(HANDOVER_REST, |reply| HandoverOrder::Rest { reply })?;
+            let why = match shards.into_iter().max() {
+                None | Some(Rest::Idle) => return Ok(()),
+                Some(Rest::Busy) => "requests of clients or tokens are under way",
+                Some(Rest::AwaitsOrder) => {
+                    "the order of channels (a cluster's streams) has not acknowledged what clients \
+                     publish, or answered where their subscriptions begin: try again"
+                }
+            };
             if Instant::now() >= until {
                 return Err(format!(
-                    "the shards do not come to rest within {HANDOVER_REST:?}: requests of clients \
-                     or tokens are under way"
+                    "the shards do not come to rest within {HANDOVER_REST:?}: {why}"
                 ));
             }
         }
-        Ok(())
     }
 
     /// Has each shard write down its state, but for what of the logs was `sent`. They stand still

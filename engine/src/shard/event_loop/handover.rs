@@ -13,7 +13,7 @@ use super::EventLoop;
 use crate::handover::Sent;
 use crate::limits::{HANDOVER_HISTORY_BYTES, HANDOVER_PER_TURN};
 use crate::shard::delivery_ring::RemoteRing;
-use crate::shard::handover_order::{Exported, HandoverOrder, Place, Verdict};
+use crate::shard::handover_order::{Exported, HandoverOrder, Place, Rest, Verdict};
 use crate::shard::tls::TlsProgress;
 use crate::shard::upstream_link::UpstreamLink;
 use crate::types::ConnectionKey;
@@ -42,7 +42,7 @@ enum Stage {
     Stopping(oneshot::Sender<Result<(), i32>>),
     Stopped,
     /// Asked whether it is at rest: answered at the end of the iteration.
-    Resting(oneshot::Sender<bool>),
+    Resting(oneshot::Sender<Rest>),
     /// To be written down at the end of the iteration.
     Exporting(Sent, oneshot::Sender<Exported>, oneshot::Receiver<Verdict>),
     /// The other process has what went over.
@@ -174,8 +174,12 @@ impl EventLoop {
                 let has_input = self.pending_publish.is_some()
                     || !self.parts.peers.is_empty()
                     || upstream.is_some_and(|upstream| !upstream.is_idle(&self.hub));
-                let _ =
-                    reply.send(!(more || was_touched || has_input) && self.hub.may_be_exported());
+                let is_idle = !(more || was_touched || has_input);
+                let _ = reply.send(match is_idle && self.hub.may_be_exported() {
+                    true => Rest::Idle,
+                    false if self.hub.awaits_upstream() => Rest::AwaitsOrder,
+                    false => Rest::Busy,
+                });
             }
             Stage::Exporting(sent, reply, verdict) => self.export(&sent, reply, verdict),
             stage => handover.stage = stage,
