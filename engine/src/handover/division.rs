@@ -1,6 +1,6 @@
 //! Dividing a state among the shards of the successor.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::document::State;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::limits::MAX_CHANNELS_PER_SHARD;
 use crate::shared_frame::Frame;
-use crate::types::{ChannelName, Seq, ServiceId, ShardId};
+use crate::types::{ChannelName, Seq, ServiceId, ShardId, Time};
 
 impl State {
     /// Divides the state among so many shards: connections by the shard of their sockets, channels
@@ -54,6 +54,10 @@ impl State {
             }
         }
         complete(&mut channels, histories);
+        if engine.is_ordered_outside {
+            let stranded = stranded(&channels, &theirs, engine.time);
+            channels.extend(stranded);
+        }
         let services = engine.services.len();
         for part in &mut parts {
             check_connections(&mut part.connections, services)?;
@@ -145,6 +149,25 @@ fn complete(channels: &mut [Channel], histories: Vec<History>) {
         frames.append(&mut channel.frames);
         channel.frames = frames;
     }
+}
+
+/// Channels with subscribers that no home has: the external order was away when it was to follow
+/// them again. They begin at their homes behind what the farthest subscriber has.
+fn stranded(
+    channels: &[Channel],
+    theirs: &[(ShardId, Vec<(ChannelName, Seq)>)],
+    now: Time,
+) -> Vec<Channel> {
+    let homed: HashSet<&ChannelName> = channels.iter().map(|channel| &channel.name).collect();
+    let mut heads = BTreeMap::new();
+    for (name, head) in theirs.iter().flat_map(|(_, heads)| heads) {
+        if !homed.contains(name) {
+            let farthest = heads.entry(name).or_insert(*head);
+            *farthest = (*farthest).max(*head);
+        }
+    }
+    let begun = heads.into_iter().filter(|(_, head)| head.0 < u64::MAX);
+    begun.map(|(name, head)| Channel::begun(name.clone(), head, now)).collect()
 }
 
 /// The head of each channel. Checks that logs have no holes.

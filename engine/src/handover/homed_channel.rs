@@ -38,6 +38,27 @@ pub struct Channel {
     pub is_followed: bool,
 }
 
+impl Channel {
+    /// One without messages that goes on behind `head`.
+    pub(super) fn begun(name: ChannelName, head: Seq, used_at: Time) -> Channel {
+        Channel {
+            name,
+            head,
+            last_at: None,
+            first: head.next(),
+            frames: Vec::new(),
+            kept: Vec::new(),
+            lost: head,
+            is_published: false,
+            document: None,
+            state: None,
+            last: None,
+            used_at,
+            is_followed: false,
+        }
+    }
+}
+
 /// A part of the logs that went over while the predecessor still served, so that it need not go
 /// over in the pause.
 #[derive(Debug, Default)]

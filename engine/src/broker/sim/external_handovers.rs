@@ -145,7 +145,8 @@ impl Plan {
 
 #[test]
 fn where_the_order_is_elsewhere_hubs_that_are_handed_over_lose_and_repeat_nothing() {
-    let seeds = seeds(&[], 1);
+    // One that once failed: a channel with subscribers was with no home.
+    let seeds = seeds(&[1_064], 1);
     let met = run_all(seeds.iter().map(|seed| Plan::outside_handed_over(*seed, None)));
     println!("{} seeds: {met:?}", seeds.len());
     let never: Vec<_> = ["handed over", "epochs", "upstream_repeated", "handovers given up"]

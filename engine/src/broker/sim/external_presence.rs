@@ -153,7 +153,8 @@ fn leaves_that_an_external_order_is_not_told_of_are_caught() {
 
 #[test]
 fn rosters_elsewhere_hold_who_is_subscribed_when_hubs_are_handed_over() {
-    let seeds = seeds(&[], 2);
+    // One that once failed: a channel with subscribers was with no home.
+    let seeds = seeds(&[1_000], 2);
     let plan = |seed: &u64| Plan::outside_handed_over(*seed, None).keeping_presence();
     let met = run_all(seeds.iter().map(plan));
     println!("{} seeds: {met:?}", seeds.len());
