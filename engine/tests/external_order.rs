@@ -1,6 +1,8 @@
 //! Two engines that share an order of channels: a client finds the same messages at both.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "external_order/interest.rs"]
+mod interest;
 #[path = "external_order/older_messages.rs"]
 mod older_messages;
 #[path = "external_order/patterns.rs"]

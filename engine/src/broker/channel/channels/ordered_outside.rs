@@ -223,7 +223,10 @@ impl Channels {
         let frame = self.contexts.frame(cx, channel, (bytes, key), message.seq);
         let frame = Rc::new(frame.spanning(channel.log.head().next()));
         if is_published {
-            channel.used_at = cx.time();
+            // Messages alone are no use of it: it would be followed for as long as some come.
+            if !channel.is_unheard_everywhere() {
+                channel.used_at = cx.time();
+            }
             self.statuses.remember(channel, &frame);
         }
         self.broadcast(cx, index, frame);
