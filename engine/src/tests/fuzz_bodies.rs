@@ -223,7 +223,6 @@ pub fn upgrade_request(data: &[u8]) {
         Upgrade::Answer { response: bytes, refusal } => {
             let (status, body) = response(bytes);
             assert_eq!(refusal.map_or(200, |refusal| refusal.status().as_u16()), status);
-            // Empty lines may come before it (RFC 9112, 2.2).
             let is_head = body == 0 && data.trim_ascii_start().starts_with(b"HEAD ");
             assert!(body > 0 || is_head, "a response says why");
         }

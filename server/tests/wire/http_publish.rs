@@ -90,7 +90,15 @@ fn a_batch_that_found_no_room_is_completed_by_its_repeat() {
     let server = Server::start("--log-bytes 64MiB --log-frames 2000");
     let mut client = Client::connect(&server);
     client.subscribe("c");
-    // More than a channel holds before its subscribers are served, in one turn.
+    // More than a channel holds before so many are served: in a turn more is published than they
+    // are written.
+    let crowd: Vec<Client> = (0..20)
+        .map(|_| {
+            let mut one = Client::connect(&server);
+            one.subscribe("c");
+            one
+        })
+        .collect();
     let pad = "x".repeat(40 << 10);
     let one = |n| json!({"channel": "c", "event": "e", "data": {"n": n, "pad": pad}});
     let batch: Value = (0..300).map(one).collect();
@@ -105,6 +113,7 @@ fn a_batch_that_found_no_room_is_completed_by_its_repeat() {
         (answer.status == 202).then_some(())
     });
     assert_eq!(reader.join().unwrap(), (0..300).collect::<Vec<_>>());
+    drop(crowd);
 }
 
 #[test]
