@@ -21,7 +21,6 @@ use uringcast_engine::{AuthError, Engine, TokenFault, Verifications};
 use crate::limits::VERIFIER_NICE;
 use crate::read_files::{self, Stamp, stamp};
 use crate::settings::Problem;
-use crate::thread_priority::let_shards_go_first;
 use revocations::Revocations;
 use token::Verified;
 
@@ -150,8 +149,11 @@ impl Verifiers {
     }
 
     fn work(&self, queue: &Verifications) {
-        // Many tokens at once must not delay a broadcast.
-        let_shards_go_first("a verifier", VERIFIER_NICE);
+        // On Linux this sets the niceness of this thread alone. Shards have priority: many tokens
+        // at once must not delay a broadcast.
+        if let Err(error) = rustix::process::setpriority_process(None, VERIFIER_NICE) {
+            tracing::warn!("a verifier keeps its priority: {error}");
+        }
         while let Some(verification) = queue.next() {
             let service = verification.service();
             match self.verify(service.index(), verification.token()) {

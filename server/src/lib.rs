@@ -45,7 +45,6 @@ pub mod run;
 pub mod self_probe;
 pub mod settings;
 mod systemd;
-mod thread_priority;
 #[cfg(any(test, fuzzing))]
 pub mod tests {
     //! The fuzz targets, which cargo-fuzz calls from outside.

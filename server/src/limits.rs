@@ -188,12 +188,8 @@ pub const MAX_KEY_TRIES: usize = 4;
 pub const DEFAULT_JWT_LEEWAY: Duration = Duration::ZERO;
 /// The most that may be allowed, in milliseconds: more is no difference of clocks.
 pub const MAX_JWT_LEEWAY: u64 = 300_000;
-/// By how much nicer threads that verify tokens are than shards, which go first on a core of both:
-/// as much as there is.
+/// Niceness of the threads that verify tokens: least, so that shards go first.
 pub const VERIFIER_NICE: i32 = 19;
-/// By how much nicer the control thread is, so that megabytes of publications that it parses hold
-/// no shard on the same core up: docs/decisions/0011. A busy core leaves it a tenth.
-pub const CONTROL_NICE: i32 = 10;
 
 /// The original family's port.
 pub const DEFAULT_PORT: u16 = 8765;

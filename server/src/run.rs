@@ -36,14 +36,12 @@ use crate::dashboard::Dashboard;
 use crate::foreign_listeners::ForeignListeners;
 use crate::handover::{TakeOver, TakeOverError};
 use crate::http::Control;
-use crate::limits::CONTROL_NICE;
 use crate::live_services::LiveServices;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::self_probe::{Connector, Health, SelfProbes};
 use crate::settings::{Problem, Problems, Settings};
 use crate::systemd::{self, InheritedSockets};
-use crate::thread_priority::let_shards_go_first;
 use http_ports::HttpPorts;
 use reload_thread::ReloadThread;
 use stop_signals::{StopSignal, StopSignals};
@@ -295,8 +293,6 @@ async fn until_stopped(
     hangup: &mut Signal,
     (stops, taken): (&mut StopSignals, &mut Taken),
 ) -> Stop {
-    // All threads that have a priority of their own are there.
-    let_shards_go_first("the control thread", CONTROL_NICE);
     let has_watchdog = systemd::has_watchdog();
     let mut tick = interval(SNAPSHOT_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -18,7 +18,6 @@ use nix::unistd::Pid;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustls::version::TLS13;
 use serde_json::{Value, json};
-use uringcast_server::limits::CONTROL_NICE;
 
 const LOST: &str = "uringcast_log_lines_lost_total";
 /// What a client publishes.
@@ -148,24 +147,6 @@ fn clients_are_served_while_the_control_thread_stands_still() {
     drop(resume);
     tracer.join().expect("the thread goes on");
     assert_eq!(http::get(server.control, "/health").status, 200);
-}
-
-/// The niceness of a thread: proc(5), field 19 of `stat`.
-fn niceness(server: &Server, thread: u32) -> i32 {
-    let path = format!("/proc/{}/task/{thread}/stat", server.pid());
-    let stat = std::fs::read_to_string(path).expect("its figures");
-    // The second field is a name in parentheses, which may have blanks.
-    let (_, rest) = stat.rsplit_once(") ").expect("a name");
-    rest.split(' ').nth(16).and_then(|field| field.parse().ok()).expect("a number")
-}
-
-#[test]
-fn the_control_thread_lets_shards_go_first() {
-    let server = Server::start("--shards=1");
-    // 19 is the most that there is.
-    let wanted = 19.min(niceness(&server, shard_thread(&server)) + CONTROL_NICE);
-    // It has it when the server says that it serves, or soon afterwards.
-    until("the control thread", || (niceness(&server, server.pid()) == wanted).then_some(()));
 }
 
 /// What the service manager was told since the last call.
