@@ -17,7 +17,7 @@ const browser = await launch({ trust: mode === "live" });
 
 async function open(options = {}) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(120_000);
   page.on("console", (message) => {
     // Messages of the browser itself: a certificate that it does not trust, a 401, and the 404 of a
     // connection that is gone.

@@ -9,7 +9,7 @@ export const control = process.env.SERVER_CONTROL;
 export const ca = process.env.SERVER_CA ? readFileSync(process.env.SERVER_CA) : undefined;
 export const load = createRequire(process.env.TEST_TOOLS + "/");
 
-const TIMEOUT_S = process.env.LIMIT ?? (process.env.SCREENSHOTS ? 180 : 120);
+const TIMEOUT_S = process.env.LIMIT ?? 300;
 setTimeout(() => {
   console.error(`${process.argv[1]}: not done after ${TIMEOUT_S} s`);
   process.exit(1);
