@@ -50,6 +50,7 @@ pub mod write_sink;
 use super::channel::{Channels, Sweep};
 use super::connection::Connections;
 use super::context::{Context, Ending, Reply};
+use crate::limits::DELIVERY_BYTES;
 use crate::shared_frame::Deflation;
 use crate::types::{ChannelIndex, ConnectionKey, Encoding, Seq};
 use catch_up::Survey;
@@ -65,6 +66,11 @@ use twins::Twins;
 use write_batch::{Run, WriteBatch};
 use write_gate::{Pass, WriteGate};
 use write_sink::{Payload, WriteSink};
+
+/// As how many deliveries of its slice a write of so many bytes counts.
+fn deliveries_of(bytes: usize) -> usize {
+    1 + bytes / DELIVERY_BYTES
+}
 
 /// What the connections of a shard are owed.
 #[derive(Debug)]
@@ -243,7 +249,7 @@ impl Delivery {
         let encoding = work.channels.pending_encodings(channel).next().unwrap_or_default();
         let form = (encoding, Deflation::Plain);
         let piece = self.sweep_piece(work.channels, channel, sweep, form);
-        let cost = piece.cost();
+        let cost = deliveries_of(piece.bytes().len());
         work.sink.load(piece.into());
         let (mut taken, mut count, mut flush) = (0, 0, false);
         let members = work.channels.pending(channel, encoding);

@@ -8,9 +8,8 @@ use super::twins::Sent;
 use super::write_batch::Run;
 use super::write_gate::Pass;
 use super::write_sink::WriteSink;
-use super::{Delivery, Work};
+use super::{Delivery, Work, deliveries_of};
 use crate::broker::channel::{Channels, Span, Sweep};
-use crate::limits::DELIVERY_BYTES;
 use crate::shared_frame::{Deflation, Frame};
 use crate::types::{ChannelIndex, Encoding};
 
@@ -43,7 +42,7 @@ fn span_of(channels: &Channels, channel: ChannelIndex, sweep: Sweep) -> Span {
 /// log's, but they cost more.
 fn cost_of(channels: &Channels, channel: ChannelIndex, sweep: Sweep) -> usize {
     let frames = channels.log(channel).range(sweep.from, sweep.to);
-    1 + frames.map(|(frame, _)| frame.bytes().len()).sum::<usize>() / DELIVERY_BYTES
+    deliveries_of(frames.map(|(frame, _)| frame.bytes().len()).sum())
 }
 
 impl Delivery {

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use super::write_sink::Payload;
 use crate::broker::channel::Sweep;
-use crate::limits::DELIVERY_BYTES;
 use crate::shared_frame::{Deflation, Frame};
 use crate::types::{ChannelIndex, Encoding};
 
@@ -29,11 +28,6 @@ impl Piece {
             Piece::Encoded(frame, encoding) => frame.encoded(*encoding),
             Piece::Joined(bytes) => bytes,
         }
-    }
-
-    /// As how many deliveries of its slice a write of it counts.
-    pub(super) fn cost(&self) -> usize {
-        1 + self.bytes().len() / DELIVERY_BYTES
     }
 }
 

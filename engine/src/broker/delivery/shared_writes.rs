@@ -9,9 +9,9 @@ use super::marks::{Marked, Piece};
 use super::write_batch::Run;
 use super::write_gate::Pass;
 use super::write_sink::WriteSink;
-use super::{Delivery, Work, form};
+use super::{Delivery, Work, deliveries_of, form};
 use crate::broker::channel::{Channels, Sweep};
-use crate::limits::{DELIVERY_BYTES, MARKS_PER_PASS, MARKS_PER_REPLY};
+use crate::limits::{MARKS_PER_PASS, MARKS_PER_REPLY};
 use crate::shared_frame::Deflation;
 use crate::types::{ChannelIndex, Encoding};
 
@@ -200,7 +200,7 @@ impl Delivery {
                 if cost >= *budget || written {
                     break;
                 }
-                cost += 1 + self.chains.bytes(chain) / DELIVERY_BYTES;
+                cost += deliveries_of(self.chains.bytes(chain));
                 if work.channels.is_deflating(connection) {
                     self.encoded_slice.owed.push((chain, connection));
                 } else {
