@@ -248,15 +248,23 @@ fn a_server_with_another_cluster_or_none_does_not_take_over() {
     assert_eq!(event(&mut client)["seq"], seq);
 }
 
+/// Begins a handshake, which a hand-over waits for. Returns what brings it to its end.
+pub(super) fn begin_handshake(node: &Server) -> impl FnOnce() + use<> {
+    let request = upgrade_request(node.clients[0], "");
+    let accepts = node.settled("uringcast_accepts_total", "");
+    let mut slow = TcpStream::connect(node.clients[0]).unwrap();
+    slow.write_all(&request.as_bytes()[..20]).unwrap();
+    node.wait_metric("uringcast_accepts_total", "", accepts + 1.0);
+    move || {
+        slow.write_all(&request.as_bytes()[20..]).unwrap();
+        slow.read_exact(&mut [0; 12]).unwrap();
+    }
+}
+
 /// Hands a node over, and does something when the new process is connected to the cluster and no
 /// connection has gone over: a handshake under way is waited for.
 fn hand_over_while(place: &Place, node: Server, flags: &str, meanwhile: impl FnOnce()) -> Server {
-    let request = upgrade_request(node.clients[0], "");
-    let (begin, rest) = request.split_at(20);
-    let accepts = node.settled("uringcast_accepts_total", "");
-    let mut slow = TcpStream::connect(node.clients[0]).unwrap();
-    slow.write_all(begin.as_bytes()).unwrap();
-    node.wait_metric("uringcast_accepts_total", "", accepts + 1.0);
+    let end_handshake = begin_handshake(&node);
     let flags = format!("{flags} --take-over={}", place.socket().display());
     thread::scope(|scope| {
         let after = scope.spawn(|| place.start(&flags));
@@ -264,9 +272,7 @@ fn hand_over_while(place: &Place, node: Server, flags: &str, meanwhile: impl FnO
         thread::sleep(Duration::from_secs(3));
         assert!(!node.log().contains("handed over"), "{}", node.log());
         meanwhile();
-        slow.write_all(rest.as_bytes()).unwrap();
-        let mut status = [0; 12];
-        slow.read_exact(&mut status).unwrap();
+        end_handshake();
         node.logged("handed over");
         let after = after.join().unwrap();
         assert!(node.ended().success());
