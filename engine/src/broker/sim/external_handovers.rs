@@ -6,7 +6,7 @@ use super::handovers::HandoverFault;
 use super::plan::{Plan, Sabotage};
 use super::truth::Truth;
 use super::world::World;
-use super::{SEEDS, is_caught_in, run_all, seeds};
+use super::{is_caught_in, run_meeting};
 use crate::broker::upstream_faults::UpstreamFault;
 use crate::config::ChannelPrefix;
 use crate::types::{Epoch, Seq};
@@ -146,24 +146,14 @@ impl Plan {
 #[test]
 fn where_the_order_is_elsewhere_hubs_that_are_handed_over_lose_and_repeat_nothing() {
     // One that once failed: a channel with subscribers was with no home.
-    let seeds = seeds(&[1_064], 1);
-    let met = run_all(seeds.iter().map(|seed| Plan::outside_handed_over(*seed, None)));
-    println!("{} seeds: {met:?}", seeds.len());
-    let never: Vec<_> = ["handed over", "epochs", "upstream_repeated", "handovers given up"]
-        .into_iter()
-        .filter(|what| met[what] == 0)
-        .collect();
-    assert!(seeds.len() < SEEDS as usize || never.is_empty(), "never met: {never:?}");
+    let things = ["handed over", "epochs", "upstream_repeated", "handovers given up"];
+    run_meeting(&[1_064], 1, |seed| Plan::outside_handed_over(seed, None), &things);
 }
 
 #[test]
 fn where_the_order_is_elsewhere_patterns_are_handed_over_too() {
-    let seeds = seeds(&[], 2);
-    let plan = |seed: &u64| Plan::outside_handed_over(*seed, None).with_patterns();
-    let met = run_all(seeds.iter().map(plan));
-    println!("{} seeds: {met:?}", seeds.len());
-    let is_met = met["handed over"] > 0 && met["patterns"] > 0;
-    assert!(seeds.len() < SEEDS as usize / 2 || is_met, "{met:?}");
+    let plan = |seed| Plan::outside_handed_over(seed, None).with_patterns();
+    run_meeting(&[], 2, plan, &["handed over", "patterns"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::external::External;
 use super::plan::Plan;
 use super::truth::Truth;
-use super::{SEEDS, is_caught_in, run_all, seeds};
+use super::{is_caught_in, run_meeting};
 use crate::broker::sim::plan::Sabotage;
 use crate::broker::upstream_faults::UpstreamFault;
 use crate::config::PresenceReport;
@@ -139,11 +139,7 @@ fn plan(seed: u64, sabotage: Option<Sabotage>) -> Plan {
 
 #[test]
 fn where_the_order_is_elsewhere_rosters_hold_who_is_subscribed() {
-    let seeds = seeds(PAST, 2);
-    let met = run_all(seeds.iter().map(|seed| plan(*seed, None)));
-    println!("{} seeds: {met:?}", seeds.len());
-    let told = ["lists", "joins and leaves"].iter().all(|what| met[what] > 0);
-    assert!(seeds.len() < SEEDS as usize / 2 || told, "{met:?}");
+    run_meeting(PAST, 2, |seed| plan(seed, None), &["lists", "joins and leaves"]);
 }
 
 #[test]
@@ -154,12 +150,8 @@ fn leaves_that_an_external_order_is_not_told_of_are_caught() {
 #[test]
 fn rosters_elsewhere_hold_who_is_subscribed_when_hubs_are_handed_over() {
     // One that once failed: a channel with subscribers was with no home.
-    let seeds = seeds(&[1_000], 2);
-    let plan = |seed: &u64| Plan::outside_handed_over(*seed, None).keeping_presence();
-    let met = run_all(seeds.iter().map(plan));
-    println!("{} seeds: {met:?}", seeds.len());
-    let is_met = ["lists", "joins and leaves", "handed over"].iter().all(|what| met[what] > 0);
-    assert!(seeds.len() < SEEDS as usize / 2 || is_met, "{met:?}");
+    let plan = |seed| Plan::outside_handed_over(seed, None).keeping_presence();
+    run_meeting(&[1_000], 2, plan, &["lists", "joins and leaves", "handed over"]);
 }
 
 #[test]

@@ -97,6 +97,16 @@ fn every_subscriber_sees_every_message_once_in_order_or_is_told() {
     assert!(seeds.len() < SEEDS as usize || never.is_empty(), "never met: {never:?}");
 }
 
+/// Runs worlds of known and drawn seeds, as [`seeds`] has them, and asserts that each of these
+/// things has happened in one of them.
+fn run_meeting(known: &[u64], share: u64, plan: impl Fn(u64) -> Plan, things: &[&str]) {
+    let seeds = seeds(known, share);
+    let met = run_all(seeds.iter().map(|seed| plan(*seed)));
+    println!("{} seeds: {met:?}", seeds.len());
+    let never: Vec<_> = things.iter().filter(|what| met[**what] == 0).collect();
+    assert!(seeds.len() < (SEEDS / share) as usize || never.is_empty(), "never met: {never:?}");
+}
+
 fn run_all(plans: impl Iterator<Item = Plan>) -> Tally {
     let mut met = Tally::default();
     for plan in plans {
