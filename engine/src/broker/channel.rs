@@ -205,11 +205,12 @@ impl Channel {
         self.upstream.as_deref_mut().or(source)
     }
 
-    /// Its home has an external order that has what is published there.
-    fn tie_to_order(&mut self) {
+    /// Its home has an external order that has what is published there: in this state, where that
+    /// gives the positions too.
+    fn tie_to_order(&mut self, upstream: Upstream) {
         match self.is_periodic {
             true => self.source = Some(Box::default()),
-            false => self.upstream = Some(Box::default()),
+            false => self.upstream = Some(upstream.into()),
         }
     }
 

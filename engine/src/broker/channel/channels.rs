@@ -32,6 +32,7 @@ use super::state_store::StateStore;
 use super::status_store::StatusStore;
 use super::sweep_queue::SweepQueue;
 use super::unpublished::{Maker, Unpublished};
+use super::upstream::Upstream;
 use super::{Channel, Log, Overrun, Role, Table};
 use crate::broker::context::Context;
 use crate::config::ChannelClass;
@@ -159,7 +160,7 @@ impl Channels {
         (channel.is_periodic, channel.answers_requests) = (is_periodic, answers_requests);
         channel.log = channel.log.sparse(is_ordered_outside);
         if home == cx.shard && cx.is_outside(name) {
-            channel.tie_to_order();
+            channel.tie_to_order(Upstream::default());
         }
         Ok(self.table.add(channel))
     }

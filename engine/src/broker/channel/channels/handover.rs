@@ -179,8 +179,7 @@ impl Channels {
         }
         let before = frames.first().map_or(head, |frame| Seq(frame.first.0 - 1));
         if is_outside && matches!(channel.role, Role::Home(_)) {
-            channel.tie_to_order();
-            channel.upstream = channel.upstream.map(|_| Upstream::taken_over(is_followed).into());
+            channel.tie_to_order(Upstream::taken_over(is_followed));
         }
         channel.log = Log::continued(cx.epoch, (before, lost), taken.last_at).sparse(is_ordered);
         if !frames.is_empty() {
