@@ -170,17 +170,16 @@ impl Table {
 
     /// The entry that was put there is forgotten.
     pub(super) fn forget(&mut self, place: Place) {
-        if let Some(entry) = self.entry(place) {
-            entry.state.settle(Err(PublishError::Saturated));
-            self.remove(place.entry);
+        if self.entry(place).is_some() {
+            self.remove(place.entry, PublishError::Saturated);
         }
     }
 
-    fn remove(&mut self, place: u32) {
+    /// Whoever waits for its result is told `why` there is none.
+    fn remove(&mut self, place: u32, why: PublishError) {
         let Entry { hash, owner, older, newer, id, mut state, .. } =
             self.entries.remove(place as usize);
-        // Who waits for one that is evicted before its end.
-        state.settle(Err(PublishError::Unknown));
+        state.settle(Err(why));
         if let Ok(found) = self.found.find_entry(hash, |other| *other == place) {
             found.remove();
         }
@@ -202,7 +201,7 @@ impl Table {
         while let Some(oldest) = self.chains[owner as usize].oldest
             && now.duration_since(self.entries[oldest as usize].since) >= REPEAT_WINDOW
         {
-            self.remove(oldest);
+            self.remove(oldest, PublishError::Unknown);
         }
     }
 
@@ -217,7 +216,7 @@ impl Table {
             && let Some(most) = self.chains.iter().max_by_key(|chain| chain.length)
             && let Some(oldest) = most.oldest
         {
-            self.remove(oldest);
+            self.remove(oldest, PublishError::Unknown);
         }
     }
 
