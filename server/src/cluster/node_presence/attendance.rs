@@ -3,7 +3,7 @@
 
 mod asking;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::limits::{PRESENCE_BATCH, PRESENCE_BATCH_BYTES};
 /// The channels of this node's subscribers, by their tokens. `T` answers who asks.
 #[derive(Debug)]
 pub(super) struct Attendance<T> {
-    channels: HashMap<Arc<str>, Channel<T>>,
+    channels: BTreeMap<Arc<str>, Channel<T>>,
     ties: BTreeMap<NodeId, Tie>,
     /// Channels in which somebody asks.
     asking: BTreeSet<Arc<str>>,
@@ -34,7 +34,7 @@ pub(super) struct Attendance<T> {
 struct Channel<T> {
     hash: u64,
     home: NodeId,
-    subscriptions: HashMap<Uuid, Subscription>,
+    subscriptions: BTreeMap<Uuid, Subscription>,
     /// Who waits for the answer to a question that is under way.
     question: Option<Question<T>>,
     /// The newest event of presence that subscribers here have.
@@ -63,7 +63,7 @@ struct Subscription {
 impl<T> Attendance<T> {
     pub(super) fn new(me: NodeId, epoch: Epoch) -> Attendance<T> {
         Attendance {
-            channels: HashMap::new(),
+            channels: BTreeMap::new(),
             ties: BTreeMap::from([(me, Tie::new(0, true))]),
             asking: BTreeSet::new(),
             sessions: 0,
@@ -114,7 +114,7 @@ impl<T> Attendance<T> {
     fn channel(&mut self, members: &Members, channel: &Arc<str>) -> &mut Channel<T> {
         self.channels.entry(Arc::clone(channel)).or_insert_with(|| {
             let hash = fnv1a(channel.bytes());
-            let (subscriptions, waiting) = (HashMap::new(), Vec::new());
+            let (subscriptions, waiting) = (BTreeMap::new(), Vec::new());
             let (home, seen) = (members.home(hash), Seq(0));
             Channel { hash, home, subscriptions, question: None, seen, waiting }
         })
@@ -152,19 +152,26 @@ impl<T> Attendance<T> {
                 Tie::new(*sessions, true)
             });
         }
-        let mut moved = HashSet::new();
+        let mut moved = BTreeMap::new();
         for (channel, of) in &mut self.channels {
             let home = members.home(of.hash);
-            if std::mem::replace(&mut of.home, home) != home {
-                moved.insert(Arc::clone(channel));
+            let before = std::mem::replace(&mut of.home, home);
+            if before != home {
+                moved.insert(Arc::clone(channel), before);
             }
         }
         for tie in self.ties.values_mut() {
-            tie.queue.retain(|item| !moved.contains(item.channel()));
+            tie.queue.retain(|item| !moved.contains_key(item.channel()));
         }
         #[cfg(test)]
-        moved.retain(|_| !self.forgets_moves);
-        moved.iter().for_each(|channel| self.tell_anew(members, channel));
+        moved.retain(|_, _| !self.forgets_moves);
+        for (channel, before) in moved {
+            // If the home before is home again, who has left meanwhile is not told there.
+            if let Some(tie) = self.ties.get_mut(&before) {
+                tie.queue.push_back(Item::Anew(Arc::clone(&channel)));
+            }
+            self.tell_anew(members, &channel);
+        }
     }
 
     /// The home of a channel is to be told of all of its subscribers, whatever it knew before.

@@ -1,6 +1,7 @@
 //! The roster of one channel at its home, and what is known of what its subscribers were told.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +18,9 @@ pub(super) struct Kept {
     /// Of its tokens.
     pub(super) hash: u64,
     pub(super) roster: Roster,
-    /// The node of each connection.
-    owners: HashMap<Uuid, NodeId>,
+    /// Each connection with the node that has told of it: both where it was handed over, as what
+    /// the node before has told may come late.
+    told_by: BTreeSet<(Uuid, NodeId)>,
     /// Whether it is known what subscribers were told: if not, they are told who is there.
     is_told: bool,
     /// Events whose outcome is not known yet, and whether that of one was bad.
@@ -45,7 +47,7 @@ impl Kept {
         Kept {
             hash: fnv1a(tokens.bytes()),
             roster: Roster::default(),
-            owners: HashMap::new(),
+            told_by: BTreeSet::new(),
             is_told: false,
             under_way: 0,
             has_failed: false,
@@ -70,29 +72,32 @@ impl Kept {
 
     /// A connection of a node has subscribed. Returns whether it is new.
     pub(super) fn enter(&mut self, from: NodeId, connection: Uuid, user: Option<Arc<str>>) -> bool {
-        self.owners.insert(connection, from);
+        self.told_by.insert((connection, from));
         self.roster.enter(connection, user)
     }
 
     /// A connection has subscribed no more. Returns a member to be looked at when `until` has come.
     pub(super) fn leave(&mut self, connection: Uuid, ended: bool, until: Time) -> Option<Member> {
-        self.owners.remove(&connection);
+        let by: Vec<_> = self.told_by.range(of_connection(connection)).copied().collect();
+        by.iter().for_each(|one| _ = self.told_by.remove(one));
         self.roster.leave(connection, ended, until)
     }
 
-    /// The node that a connection is of.
-    pub(super) fn owner(&self, connection: Uuid) -> Option<NodeId> {
-        self.owners.get(&connection).copied()
+    /// Whether this node has told of a connection.
+    pub(super) fn is_of(&self, connection: Uuid, node: NodeId) -> bool {
+        self.told_by.contains(&(connection, node))
     }
 
     pub(super) fn has_of(&self, node: NodeId) -> bool {
-        self.owners.values().any(|owner| *owner == node)
+        self.told_by.iter().any(|(_, by)| *by == node)
     }
 
-    /// The connections of a node.
-    pub(super) fn of(&self, node: NodeId) -> Vec<Uuid> {
-        let of_node = self.owners.iter().filter(|(_, owner)| **owner == node);
-        of_node.map(|(connection, _)| *connection).collect()
+    /// What a node has told counts no more. Returns the connections that no other has told of.
+    pub(super) fn forget(&mut self, node: NodeId) -> Vec<Uuid> {
+        let of_node = self.told_by.extract_if(.., |(_, by)| *by == node);
+        let mut gone: Vec<_> = of_node.map(|(connection, _)| connection).collect();
+        gone.retain(|connection| self.told_by.range(of_connection(*connection)).next().is_none());
+        gone
     }
 
     /// A node asks who is there, in the place of what it has asked before.
@@ -177,6 +182,11 @@ impl Kept {
         }
         list
     }
+}
+
+/// What nodes have told of a connection.
+fn of_connection(connection: Uuid) -> RangeInclusive<(Uuid, NodeId)> {
+    (connection, NodeId(u64::MIN))..=(connection, NodeId(u64::MAX))
 }
 
 /// As rosters have it.

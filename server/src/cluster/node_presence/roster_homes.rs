@@ -3,7 +3,7 @@
 mod received;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ struct Source {
 pub(super) struct Homes {
     /// Most connections in all rosters.
     room: usize,
-    rosters: HashMap<Arc<str>, Kept>,
+    rosters: BTreeMap<Arc<str>, Kept>,
     sources: BTreeMap<NodeId, Source>,
     /// Nodes that have ever told something.
     met: BTreeSet<NodeId>,
@@ -74,7 +74,7 @@ pub(super) struct Homes {
     /// Channels that are looked at again: members to be counted, or an event that failed.
     later: BinaryHeap<Reverse<(Duration, Arc<str>)>>,
     /// Events whose outcome is not known yet, with their channels.
-    under_way: HashMap<u64, Arc<str>>,
+    under_way: BTreeMap<u64, Arc<str>>,
     told: u64,
     answers: VecDeque<Answer>,
     epoch: u64,

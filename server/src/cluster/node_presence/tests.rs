@@ -3,6 +3,7 @@ use uringcast_engine::RosterChange;
 use super::node_message::{Message, Report, Reports};
 use super::sim::Fault;
 use super::*;
+use crate::cluster::subjects::fnv1a;
 use crate::limits::{PRESENCE_ASK_PATIENCE, PRESENCE_BEAT, PRESENCE_NODES};
 
 /// A node in a cluster of so many others, each of which knows as many: this one and the rest of
@@ -67,6 +68,27 @@ impl Crowd {
         }
     }
 
+    /// Nobody says anything.
+    fn wait(&mut self, seconds: u64) {
+        let end = self.now + Duration::from_secs(seconds);
+        while self.now < end {
+            self.now += PRESENCE_TICK;
+            self.run();
+        }
+    }
+
+    /// The others know what they were told.
+    fn know_all(&mut self) {
+        while !self.sent.is_empty() {
+            for (to, message) in std::mem::take(&mut self.sent) {
+                if let (Some(from), Message::Reports(reports)) = (to, message) {
+                    let Reports { session, number, .. } = reports;
+                    self.hear(&Message::Known { from, session, number });
+                }
+            }
+        }
+    }
+
     fn report(&mut self, from: NodeId, number: u64, reports: Vec<Report>) {
         let (session, is_new, whole) = (1, true, Some(self.view));
         let reports = Reports { from, session, number, is_new, whole, reports };
@@ -74,14 +96,11 @@ impl Crowd {
     }
 }
 
-/// A channel whose home a node is, as it knows the others.
-fn channel_of(node: &Presence<u8>) -> Arc<str> {
+/// A channel whose home a node is, where these are there.
+fn channel_of(node: NodeId, members: &Members) -> Arc<str> {
     let channels = (0..).map(|n| format!("_.room-{n}"));
-    let is_own = |channel: &String| {
-        let hash = crate::cluster::subjects::fnv1a(channel.bytes());
-        node.members.home(hash) == node.members.me()
-    };
-    channels.filter(is_own).map(Arc::from).next().unwrap()
+    let is_its = |channel: &String| members.home(fnv1a(channel.bytes())) == node;
+    channels.filter(is_its).map(Arc::from).next().unwrap()
 }
 
 #[test]
@@ -90,7 +109,7 @@ fn a_node_that_the_others_have_no_room_for_tells_nothing_in_their_place() {
         let mut crowd = Crowd::new(others);
         crowd.node.begin(crowd.now);
         crowd.pass(Duration::from_secs(1));
-        let channel = channel_of(&crowd.node);
+        let channel = channel_of(NodeId(0), &crowd.node.members);
         crowd.node.enter(crowd.now, &channel, Uuid::from_u128(1), None);
         crowd.node.ask(crowd.now, &channel, 1);
         crowd.pass(2 * PRESENCE_PATIENCE.max(PRESENCE_ASK_PATIENCE));
@@ -105,7 +124,7 @@ fn a_node_beyond_the_bound_is_not_answered_and_takes_nothing_from_others() {
     let mut crowd = Crowd::new(PRESENCE_NODES);
     crowd.node.begin(crowd.now);
     crowd.pass(Duration::from_secs(5));
-    let channel = channel_of(&crowd.node);
+    let channel = channel_of(NodeId(0), &crowd.node.members);
     let entered = |n| vec![Report::Entered(channel.to_string(), Uuid::from_u128(n), None)];
     crowd.report(NodeId(1), 1, entered(1));
     let further = NodeId(1 << 32);
@@ -117,6 +136,30 @@ fn a_node_beyond_the_bound_is_not_answered_and_takes_nothing_from_others() {
     crowd.run();
     let [Some(list)] = &crowd.answers[..] else { panic!("{:?}", crowd.answers) };
     assert_eq!((list.count, list.connections), (1, 1));
+}
+
+#[test]
+fn who_has_left_while_another_node_was_the_home_is_gone_where_the_home_is_again() {
+    let mut crowd = Crowd::new(1);
+    let other = crowd.others[0];
+    let mut both = Members::new(NodeId(0));
+    both.handle_beat(Duration::ZERO, other, 0);
+    let (channel, connection) = (channel_of(other, &both), Uuid::from_u128(1));
+    crowd.node.enter(crowd.now, &channel, connection, None);
+    crowd.wait(4);
+    assert_eq!(crowd.published, [Arc::clone(&channel)], "alone it is the home");
+    // They do not agree: it keeps the roster.
+    crowd.hear(&Message::Beat { from: other, view: 1, lacks: Vec::new() });
+    crowd.know_all();
+    crowd.node.leave(&channel, connection, PresenceEnd::Unsubscribed);
+    crowd.run();
+    crowd.know_all();
+    crowd.hear(&Message::Bye { from: other });
+    crowd.wait(4);
+    crowd.node.ask(crowd.now, &channel, 1);
+    crowd.run();
+    let [Some(list)] = &crowd.answers[..] else { panic!("{:?}", crowd.answers) };
+    assert_eq!(list.connections, 0);
 }
 
 /// Two nodes; what they publish is stored at once.
@@ -169,9 +212,7 @@ fn told_after_meeting(fault: Option<Fault>) -> Vec<(usize, RosterChange)> {
     pair.pass(3);
     let mut members = Members::new(ids[0]);
     members.handle_beat(pair.now, ids[1], 0);
-    let is_of_second =
-        |channel: &String| members.home(crate::cluster::subjects::fnv1a(channel.bytes())) == ids[1];
-    let channel = (0..).map(|n| format!("_.room-{n}")).find(is_of_second).unwrap().into();
+    let channel = channel_of(ids[1], &members);
     for (place, user) in [(1, "ann"), (0, "bob")] {
         let connection = Uuid::from_u128(place as u128);
         pair.nodes[place].enter(pair.now, &channel, connection, Some(user.into()));

@@ -82,7 +82,7 @@ impl Homes {
             Report::Entered(channel, connection, user) => {
                 let (channel, user): (Arc<str>, _) = (channel.into(), user.map(Arc::from));
                 let known = self.rosters.get(&channel);
-                let is_known = known.is_some_and(|kept| kept.owner(connection).is_some());
+                let is_known = known.is_some_and(|kept| kept.roster.member(connection).is_some());
                 if self.connections >= self.room && !is_known {
                     self.refused += 1;
                     return;
@@ -100,7 +100,7 @@ impl Homes {
             }
             Report::Left(channel, connection, ended) => {
                 let Some(kept) = self.rosters.get_mut(&*channel) else { return };
-                if kept.owner(connection) == Some(from) {
+                if kept.is_of(connection, from) {
                     let until = time(now) + PRESENCE_LINGER;
                     let lingers = kept.leave(connection, ended, until);
                     self.left(&channel.into(), lingers.map(|member| (until, member)));
@@ -158,9 +158,9 @@ impl Homes {
     }
 
     fn forget_in(&mut self, now: Duration, channel: &Arc<str>, node: NodeId) {
-        let Some(kept) = self.rosters.get(channel) else { return };
+        let Some(kept) = self.rosters.get_mut(channel) else { return };
         let until = time(now) + PRESENCE_LINGER;
-        for connection in kept.of(node) {
+        for connection in kept.forget(node) {
             let Some(kept) = self.rosters.get_mut(channel) else { return };
             let lingers = kept.leave(connection, false, until);
             self.left(channel, lingers.map(|member| (until, member)));

@@ -18,9 +18,18 @@ fn left(connection: u128) -> Report {
 
 /// Another node tells this one, whatever the channel's home is, and all that has changed is told.
 fn tell(homes: &mut Homes, number: u64, reports: Vec<Report>) -> Vec<RosterChange> {
+    tell_by(THERE, homes, number, reports)
+}
+
+fn tell_by(
+    from: NodeId,
+    homes: &mut Homes,
+    number: u64,
+    reports: Vec<Report>,
+) -> Vec<RosterChange> {
     let mut members = Members::new(HERE);
     members.begin(NOW);
-    let (from, session, is_new, whole) = (THERE, 1, true, None);
+    let (session, is_new, whole) = (1, true, None);
     let reports = Reports { from, session, number, is_new, whole, reports };
     assert_eq!(homes.handle_reports(NOW, &members, reports), Received::Known);
     let tellings = homes.poll_tellings(NOW, &members, true);
@@ -63,4 +72,23 @@ fn at_the_bound_a_subscriber_may_become_another_user() {
     let bob = RosterChange::Join(Member::User("bob".into()));
     assert!(tell(&mut homes, 1, vec![entered(1, "bob")]).contains(&bob));
     assert_eq!((homes.refused, homes.connections), (0, 1));
+}
+
+#[test]
+fn what_comes_late_of_a_node_that_was_handed_over_takes_nobody_along() {
+    let mut homes = Homes::new(10);
+    tell(&mut homes, 0, vec![entered(1, "ann")]);
+    // The node that goes on with the connection tells of it first.
+    let bob = RosterChange::Join(Member::User("bob".into()));
+    assert!(tell_by(HERE, &mut homes, 0, vec![entered(2, "bob")]).contains(&bob));
+    assert_eq!(tell(&mut homes, 1, vec![entered(2, "bob")]), []);
+    homes.forget(NOW, THERE);
+    assert_eq!(homes.connections, 1);
+    // It is gone when the node says so that has it, whoever told of it.
+    tell(&mut homes, 0, vec![entered(2, "bob")]);
+    assert_eq!(homes.connections, 1);
+    tell_by(HERE, &mut homes, 1, vec![left(2)]);
+    assert_eq!(homes.connections, 0);
+    homes.forget(NOW, THERE);
+    assert_eq!(homes.connections, 0);
 }
