@@ -197,7 +197,7 @@ async function check() {
 }
 
 async function takePictures() {
-  const load = await startLoad({ clients: 240 });
+  const load = await startLoad({ clients: 240, moreIdle: true });
   const looks = [];
   for (const colorScheme of ["light", "dark"]) {
     for (const [name, width, deviceScaleFactor] of [["wide", 1280, 1], ["phone", 390, 1]]) {

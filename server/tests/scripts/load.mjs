@@ -26,8 +26,11 @@ async function subscriber(channels) {
   return socket;
 }
 
-/** Opens the clients, and publishes until told to stop. */
-export async function startLoad({ clients }) {
+/**
+ * Opens the clients, and publishes until told to stop. Where a client that does not read is closed
+ * for that, `moreIdle` brings others.
+ */
+export async function startLoad({ clients, moreIdle = false }) {
   const names = CHANNELS.map(([name]) => name);
   const sockets = [];
   for (let i = 0; i < clients; i++) {
@@ -47,7 +50,7 @@ export async function startLoad({ clients }) {
   const beat = async () => {
     while (on) {
       tick += 1;
-      if (tick % 160 === 0) await addIdle();
+      if (moreIdle && tick % 160 === 0) await addIdle();
       // Waves of about half a minute.
       const many = 3 + Math.round(2.5 * Math.sin(tick / 95) + Math.random());
       const message = () => ({
