@@ -19,7 +19,9 @@ use crate::types::{
 ///
 /// An engine that takes over from another one ([`Successor`](crate::Successor)) asks for everything
 /// anew: it follows the channels of its clients from where those are
-/// ([`FollowRequest::taken_over`]), and each of its shards tells once what it watches.
+/// ([`FollowRequest::taken_over`]), and each of its shards tells once what it watches. Until all
+/// have, any channel counts as watched, behind where the order was for the watched ones of the
+/// engine before: a subscriber by name may come before that.
 ///
 /// The methods run on the shards' threads, between two sends: they must not block. One whose queue
 /// is full answers so.

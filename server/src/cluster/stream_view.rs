@@ -109,16 +109,17 @@ impl StreamView {
         }
     }
 
-    /// Follows a channel: [`Step::Begin`] says from where on. Returns whether there is room for it.
+    /// Follows a channel: [`Step::Begin`] says from where on. Of a process that has handed its
+    /// channels over, any may be one that patterns want, until those are known. Returns whether
+    /// there is room for it.
     pub(crate) fn join(&mut self, channel: &Arc<str>) -> bool {
-        let floor = self.floor;
-        let has_room = self.channels.join(Arc::clone(channel), floor);
-        if has_room && self.wants(channel) {
-            // What patterns are to have of it begins here.
-            let seen = self.coverage.seen();
-            self.channels.join_behind(channel, seen);
-        }
-        has_room
+        // What patterns are to have of it begins here.
+        let seen = match self.wants(channel) {
+            true => Some(self.coverage.seen()),
+            false => self.inherited.seen,
+        };
+        let chain = seen.map_or_else(|| Chain::joining(self.floor), Chain::joining_behind);
+        self.channels.join(Arc::clone(channel), chain)
     }
 
     /// Follows a channel no longer, unless a pattern wants what is yet to come of it.

@@ -33,13 +33,17 @@ impl World {
                 None => assert!(view.join(channel), "there is room"),
             }
         }
-        let prefixes = of.wanted.or(of.patterns.as_ref().map(|patterns| patterns.prefixes()));
-        let prefixes = prefixes.into_iter().flatten().map(|prefix| (*prefix).into());
-        view.watch(Arc::new(Watched::new(prefixes)));
-        self.met.count("handed over", 1);
         // What it counts is that of this process.
         of.view = view;
         self.note(|| format!("node {node} is handed over: {position:?}"));
+        self.settle(node);
+        // Things happen before all shards have said what their patterns want.
+        (0..self.rng.usize(..6)).for_each(|_| self.step());
+        let of = &mut self.nodes[node];
+        let prefixes = of.wanted.or(of.patterns.as_ref().map(|patterns| patterns.prefixes()));
+        let prefixes = prefixes.into_iter().flatten().map(|prefix| (*prefix).into());
+        of.view.watch(Arc::new(Watched::new(prefixes)));
+        self.met.count("handed over", 1);
         self.settle(node);
     }
 }

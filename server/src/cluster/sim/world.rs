@@ -96,7 +96,7 @@ impl World {
         std::mem::take(&mut self.met)
     }
 
-    fn step(&mut self) {
+    pub(super) fn step(&mut self) {
         let channel = self.rng.choice(&self.channels).expect("some").clone();
         let node = self.rng.usize(..self.nodes.len());
         match self.rng.u32(..1_000) {

@@ -69,12 +69,9 @@ impl Channels {
         }
     }
 
-    /// Follows a channel from its newest message on. Returns whether there is room for it.
-    pub(super) fn join(&mut self, channel: Arc<str>, floor: u64) -> bool {
-        if self.entries.contains_key(&channel) {
-            return true;
-        }
-        self.insert(channel, |_| Chain::joining(floor))
+    /// Follows a channel, as this chain if it is a new one. Returns whether there is room for it.
+    pub(super) fn join(&mut self, channel: Arc<str>, chain: Chain) -> bool {
+        self.has(&channel) || self.insert(channel, |_| chain)
     }
 
     /// Follows a channel that is not followed, as this chain. Returns whether there is room for it.
@@ -108,17 +105,12 @@ impl Channels {
         self.entries.contains_key(channel)
     }
 
-    /// A channel that has not begun begins no later than behind this position.
-    pub(super) fn join_behind(&mut self, channel: &str, up_to: u64) {
-        self.change(channel, |chain, _| chain.join_behind(up_to));
-    }
-
-    /// The same for all of these.
+    /// Those of these that have not begun begin no later than behind this position.
     pub(super) fn join_all_behind(&mut self, up_to: u64, is_meant: impl Fn(&str) -> bool) {
         self.change_those(is_meant, |chain| chain.join_behind(up_to));
     }
 
-    /// Those of these that have not begun begin behind their newest messages.
+    /// The same, but behind their newest messages.
     pub(super) fn join_all_anew(&mut self, floor: u64, is_meant: impl Fn(&str) -> bool) {
         self.change_those(is_meant, |chain| chain.join_anew(floor));
     }

@@ -28,7 +28,10 @@ impl StreamView {
     /// How far it is.
     pub(crate) fn position(&self, now: Duration) -> StreamPosition {
         let behind = self.channels.served(|channel| self.wants(channel));
-        let seen = if self.covers() { self.coverage.seen() } else { self.floor };
+        let seen = match self.covers() {
+            true => self.coverage.seen(),
+            false => self.inherited.seen.unwrap_or(self.floor),
+        };
         let verified = self.audits.verified.unwrap_or(Verified { floor: 0, at: Duration::ZERO });
         let ago = now.saturating_sub(verified.at).as_millis();
         StreamPosition {

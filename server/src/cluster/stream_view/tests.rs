@@ -1,6 +1,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::cluster::stream_positions::StreamPosition;
 use crate::limits::{
     AUDIT_INTERVAL, AUDIT_MARGIN, NEWEST_CHANNELS, QUESTION_RETRY_MAX, ROLLBACK_PATIENCE,
     STREAM_QUESTIONS,
@@ -337,4 +338,29 @@ fn one_that_is_followed_by_name_begins_no_later_than_its_pattern() {
     asked.view.watch(watched(&[]));
     asked.expect(asks(&["rose"]), newest(&[], 6));
     assert_eq!(asked.events(), [step("rose", Step::Begin { head: 0 })]);
+}
+
+#[test]
+fn before_patterns_are_known_channels_begin_where_the_process_before_was_for_them() {
+    let mut asked = Asked::begun(9);
+    let position = StreamPosition { seen: 5, ..asked.view.position(asked.now) };
+    asked.view.take_over(asked.now, &position);
+    assert_eq!(asked.view.position(asked.now).seen, 5, "if it hands over itself");
+    assert!(asked.view.join(&"room".into()) && asked.view.join(&"other".into()));
+    let question = |channels: &[&str]| Question::NewestTo {
+        channels: channels.iter().map(|one| Arc::from(*one)).collect(),
+        up_to: 5,
+    };
+    asked.expect(question(&["room", "other"]), newest(&[("room", 4)], 9));
+    let begin = |(channel, head)| step(channel, Step::Begin { head });
+    assert_eq!(asked.events(), [("room", 4), ("other", 0)].map(begin));
+    // What it has missed is read, once it is known that it is wanted.
+    asked.view.watch(watched(&["ro"]));
+    let stored = vec![("room".into(), 8), ("third".into(), 9)];
+    asked.expect(Question::Stored { from: 6 }, Answer::Stored(stored));
+    let messages = [(4, 0), (8, 4)].map(|(seq, prev)| message(seq, prev, at(0))).to_vec();
+    let read = Question::Messages { channel: "room".into(), from: 4 };
+    asked.expect(read, Answer::Messages(messages));
+    let missed = Step::Deliver { prev: 4, message: message(8, 4, at(0)) };
+    assert_eq!(asked.events(), [step("room", missed)]);
 }
