@@ -31,6 +31,13 @@ pub(super) enum Cause {
     Operator,
 }
 
+impl Cause {
+    /// Whether the message that was one too many is behind this position.
+    fn is_beyond(self, seq: u64) -> bool {
+        matches!(self, Cause::Count(by) if by > seq)
+    }
+}
+
 /// All that was ever stored, between two roll-backs: what replaces something is of another branch.
 pub(super) type Branch = BTreeMap<u64, Stored>;
 
@@ -135,7 +142,11 @@ impl Stream {
         self.last_seq = self.last_seq.saturating_sub(messages);
         let last_seq = self.last_seq;
         let before = self.branch().range(..=last_seq).map(|(seq, one)| (*seq, one.clone()));
-        let branch = before.collect();
+        let mut branch: Branch = before.collect();
+        // What made them too many is not there any more.
+        for stored in branch.values_mut() {
+            stored.dropped = stored.dropped.filter(|(_, why)| !why.is_beyond(last_seq));
+        }
         self.branches.push(branch);
         self.replicas = [last_seq; 3];
     }
@@ -161,8 +172,8 @@ impl Stream {
         let all = self.branch().range(..=up_to).map(|(_, stored)| stored);
         all.filter(move |stored| {
             let is_there = match stored.dropped {
-                Some((_, Cause::Count(by))) => by > up_to,
-                dropped => dropped.is_none(),
+                Some((_, why)) => why.is_beyond(up_to),
+                None => true,
             };
             is_there && &*stored.channel == channel
         })
