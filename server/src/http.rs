@@ -10,6 +10,7 @@ mod command_body;
 mod connections;
 mod content_encoding;
 mod control;
+mod cpu_turns;
 mod csrf;
 mod dashboard_page;
 mod debug;

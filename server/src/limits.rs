@@ -59,6 +59,9 @@ pub const HTTP_BACKLOG: u32 = 1_024;
 /// Single messages that wait for one round of the control thread to end: one from each connection
 /// of four control ports.
 pub const PUBLISH_QUEUE: usize = 4 * MAX_HTTP_CONNECTIONS;
+/// Bytes of bodies that the control thread receives or parses before it gives way to a shard on the
+/// same core: some tens of microseconds.
+pub const CPU_TURN: usize = 32 << 10;
 /// Bytes of a publish request that is served without hyper, head and body: a few small messages.
 pub const MAX_PLAIN_REQUEST: usize = 16 << 10;
 /// Bytes of room for one read of such: most are whole then.

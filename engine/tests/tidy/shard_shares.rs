@@ -320,7 +320,8 @@ pub(super) const SHARES: &[Share] = &[
         address: NONE,
         key: NONE,
         service: NONE,
-        kept: "small channels wait for two slices at most",
+        kept: "small channels wait for two slices at most; the control thread gives way to \
+               shards for each {CPU_TURN} bytes of bodies",
         tests: &[
             "engine/src/broker/sim/fairness.rs::a_huge_sweep_delays_a_small_channel_by_one_slice",
             "engine/src/broker/sim/fairness.rs::a_sweep_of_large_messages_has_shorter_slices",

@@ -25,7 +25,7 @@ use super::rule_headers::Given;
 use super::selected_service::SelectedService;
 use crate::limits::MAX_PUBLISH_BODY;
 use crate::read_files::without_mark;
-use parse::{check_id, check_size, names, parse_body, parse_key};
+use parse::{check_id, check_length, check_size, names, parse_body, parse_key};
 use submit::{Accepted, Message};
 
 /// The header that gives a whole request an id (draft-ietf-httpapi-idempotency-key-header).
@@ -140,6 +140,7 @@ pub(super) async fn publish_body(
             messages
         }
         Some((channel, event, key)) => {
+            check_length(&"", body, max_data)?;
             let data =
                 JsonObject::parse_within(without_mark(body), max_data.depth).map_err(|error| {
                     ApiError::invalid(format_args!("the body {error}; it must be the data object"))

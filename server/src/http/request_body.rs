@@ -7,6 +7,7 @@ use axum::body::{Body, HttpBody};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 
+use super::cpu_turns::CpuTurns;
 use super::error::ApiError;
 use crate::limits::{HTTP_BODY_BYTES, HTTP_BODY_BYTES_PER_KEY};
 use crate::metrics::{GivenUp, HttpGivenUp};
@@ -107,7 +108,7 @@ impl BodyShare {
         let expected = usize::try_from(expected).ok().filter(|length| *length <= most);
         let expected = expected.ok_or_else(too_large)?;
         self.resize(expected)?;
-        let mut bytes = Vec::with_capacity(expected);
+        let (mut bytes, mut turns) = (Vec::with_capacity(expected), CpuTurns::default());
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| ApiError::unreadable())?;
             let Some(data) = frame.data_ref() else { continue };
@@ -118,6 +119,7 @@ impl BodyShare {
             if length > self.bytes {
                 self.resize(length)?;
             }
+            turns.read(data.len());
             bytes.extend_from_slice(data);
         }
         Ok(WholeBody { bytes, _share: self })

@@ -1,17 +1,19 @@
 //! Messages as publishers write them.
 
 use std::borrow::Cow;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use uringcast_engine::{ChannelName, EventName, JsonObject, MessageKey, NameError, Publication};
 
 use super::submit::Message;
+use crate::http::cpu_turns::CpuTurns;
 use crate::http::error::ApiError;
 use crate::http::present;
 use crate::http::selected_service::MaxData;
-use crate::limits::MAX_PUBLISH_BATCH;
+use crate::limits::{MAX_PUBLISH_BATCH, PUBLISH_LINE_REST};
 use crate::read_files::without_mark;
 
 /// One message as publishers write it; without `data` it is `{}`, as in the envelope.
@@ -36,7 +38,7 @@ pub(super) fn parse_body(body: &[u8], max_data: MaxData) -> Result<Vec<Message>,
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
         return Ok(vec![parse_item(&"", body, max_data)?]);
     }
-    let items: Vec<&RawValue> = serde_json::from_slice(body)
+    let Items(items) = serde_json::from_slice(body)
         .map_err(|error| ApiError::json(&"the body is no list: ", &error))?;
     if items.is_empty() {
         return Err(ApiError::bad_request("the list is empty"));
@@ -45,10 +47,40 @@ pub(super) fn parse_body(body: &[u8], max_data: MaxData) -> Result<Vec<Message>,
         let text = format!("{} messages are more than {MAX_PUBLISH_BATCH}", items.len());
         return Err(ApiError::too_large(text));
     }
+    let mut turns = CpuTurns::default();
     let one = |(i, item): (usize, &&RawValue)| {
+        turns.read(item.get().len());
         parse_item(&format_args!("message {i}: "), item.get().as_bytes(), max_data)
     };
     items.iter().enumerate().map(one).collect()
+}
+
+/// The elements of a list.
+struct Items<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Items<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Items<'de>, D::Error> {
+        struct List;
+
+        impl<'de> Visitor<'de> for List {
+            type Value = Items<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a sequence")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items<'de>, A::Error> {
+                let (mut items, mut turns) = (Vec::new(), CpuTurns::default());
+                while let Some(item) = list.next_element::<&RawValue>()? {
+                    turns.read(item.get().len());
+                    items.push(item);
+                }
+                Ok(Items(items))
+            }
+        }
+
+        deserializer.deserialize_seq(List)
+    }
 }
 
 /// Reads one message. What it complains about it names by `place`.
@@ -57,6 +89,7 @@ pub(super) fn parse_item(
     bytes: &[u8],
     max_data: MaxData,
 ) -> Result<Message, ApiError> {
+    check_length(place, bytes, max_data)?;
     let item: Item<'_> = serde_json::from_slice(without_mark(bytes))
         .map_err(|error| ApiError::json(place, &error))?;
     let data = match item.data {
@@ -97,6 +130,20 @@ pub(super) fn names(
 /// Reads what a message is the newest state of.
 pub(super) fn parse_key(place: &dyn Display, key: &str) -> Result<MessageKey, ApiError> {
     MessageKey::parse(key).map_err(|error| ApiError::bad_request(format!("{place}key {error}")))
+}
+
+/// Refuses what is too long for a message, before it is parsed.
+pub(super) fn check_length(
+    place: &dyn Display,
+    bytes: &[u8],
+    MaxData { bytes: most, .. }: MaxData,
+) -> Result<(), ApiError> {
+    let len = bytes.len();
+    if len > most.saturating_add(PUBLISH_LINE_REST) {
+        let text = format!("{place}{len} bytes are more than max_message_size = {most} allows");
+        return Err(ApiError::too_large(text));
+    }
+    Ok(())
 }
 
 /// Refuses data with more bytes than a message may have.

@@ -20,6 +20,7 @@ use uringcast_engine::PublishError;
 use super::parse::parse_item;
 use super::submit::{Accepted, Message, submit};
 use super::{IDEMPOTENCY_KEY, idempotency_key};
+use crate::http::cpu_turns::CpuTurns;
 use crate::http::error::ApiError;
 use crate::http::rule_headers::Given;
 use crate::http::selected_service::{MaxData, SelectedService};
@@ -35,7 +36,8 @@ pub(super) async fn publish(
     let key = Given::of(request.headers(), IDEMPOTENCY_KEY);
     let key = idempotency_key(key)?.map(String::from);
     let max_data = selected.max_data();
-    let mut stream = Stream { selected, key, max_data, progress: Progress::default() };
+    let (progress, turns) = (Progress::default(), CpuTurns::default());
+    let mut stream = Stream { selected, key, max_data, progress, turns };
     let mut body = request.into_body();
     match stream.run(&mut body).await {
         Ok(()) => {
@@ -51,6 +53,7 @@ struct Stream {
     key: Option<String>,
     max_data: MaxData,
     progress: Progress,
+    turns: CpuTurns,
 }
 
 /// What has become of the lines so far.
@@ -130,6 +133,7 @@ impl Stream {
             let (mut messages, mut places) = (Vec::new(), Vec::new());
             for &place in &left {
                 let line = text[lines[place].clone()].trim_ascii();
+                self.turns.read(line.len());
                 if line.is_empty() {
                     continue;
                 }
