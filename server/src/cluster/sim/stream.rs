@@ -110,11 +110,12 @@ impl Stream {
         }
     }
 
-    /// Drops what is too old.
+    /// Drops what is too old, in whichever branch a node may still be.
     pub(super) fn age(&mut self, now: Duration) {
         let is_old = |stored: &&mut Stored| now - stored.at >= MAX_AGE && stored.dropped.is_none();
-        let old = self.branch_mut().values_mut().filter(is_old);
-        old.for_each(|stored| stored.dropped = Some((now, Cause::Age)));
+        let all = self.branches.iter_mut().flat_map(BTreeMap::values_mut);
+        let old = all.filter(is_old);
+        old.for_each(|stored| stored.dropped = Some((stored.at + MAX_AGE, Cause::Age)));
     }
 
     /// An operator drops all of a channel.
