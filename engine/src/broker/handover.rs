@@ -25,13 +25,17 @@ use crate::types::{ChannelIndex, ConnectionKey, PresenceEnd, Seq, ShardId};
 type Deadlines = HashMap<ConnectionKey, Vec<Deadline>>;
 
 impl Parts {
+    /// Whether all that was published is delivered, or owed to subscribers that are behind.
+    pub(super) fn is_swept(&self) -> bool {
+        self.core.channels.is_swept() && self.core.delivery.is_flushed()
+    }
+
     /// Whether nothing is under way that another shard or the next iteration has to end. Laggards
     /// may be: they go over as they are.
     pub(super) fn may_be_exported(&self) -> bool {
-        let Core { cx, channels, links, delivery, patterns, presence, .. } = &self.core;
+        let Core { cx, links, patterns, presence, .. } = &self.core;
         cx.is_idle()
-            && channels.is_swept()
-            && delivery.is_flushed()
+            && self.is_swept()
             && links.is_quiet()
             && self.core.knows_patterns(patterns.version())
             && presence.is_settled()

@@ -25,6 +25,8 @@ pub(crate) enum HandoverOrder {
     /// Answers with the connections of some slots, from this one on, that can go over early; `None`
     /// behind the last.
     Early { from: u32, reply: oneshot::Sender<Option<Vec<Connection>>> },
+    /// Answers whether all that was published is delivered, or owed to slow subscribers.
+    IsSwept { reply: oneshot::Sender<bool> },
     /// Copy the sockets to their places, and stop receiving. Answers once both are done, with the
     /// error number of a copy that failed.
     Stop { reply: oneshot::Sender<Result<(), i32>> },

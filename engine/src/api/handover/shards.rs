@@ -11,7 +11,7 @@ use crate::api::handle::Handle;
 use crate::handover::{Early, History, Sent};
 use crate::limits::{
     HANDOVER_HANDSHAKES, HANDOVER_LOOK, HANDOVER_OLD_HANDSHAKES, HANDOVER_PER_TURN, HANDOVER_REST,
-    HANDOVER_STOP,
+    HANDOVER_STOP, HANDOVER_SWEEPS,
 };
 use crate::shard::{Command, Exported, HandoverOrder, Place, Rest, Verdict};
 use crate::types::{ServiceId, ShardId};
@@ -136,6 +136,19 @@ impl Shards {
             mailbox.send_owed(Command::HandOver(HandoverOrder::Assign { rings, places }));
         }
         Ok(used)
+    }
+
+    /// Waits for a moment in which no shard has anything to deliver, but not long: there may never
+    /// be one.
+    pub(super) fn await_sweeps(&self) -> Result<(), String> {
+        let until = Instant::now() + HANDOVER_SWEEPS;
+        loop {
+            let swept = self.ask(HANDOVER_REST, |reply| HandoverOrder::IsSwept { reply })?;
+            if swept.into_iter().all(|is_swept| is_swept) || Instant::now() >= until {
+                return Ok(());
+            }
+            thread::sleep(HANDOVER_LOOK);
+        }
     }
 
     /// Copies all sockets and stops receiving.

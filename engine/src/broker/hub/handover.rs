@@ -27,6 +27,11 @@ impl Hub {
         self.drain == DrainState::No && !cx.refusing && self.parts.may_be_exported()
     }
 
+    /// Whether all that was published is delivered, or owed to subscribers that are behind.
+    pub fn is_swept(&self) -> bool {
+        self.parts.is_swept()
+    }
+
     /// The epoch of the logs, which an external order may have begun anew.
     pub fn epoch(&self) -> Epoch {
         self.parts.core.cx.epoch

@@ -49,6 +49,18 @@ fn a_huge_sweep_delays_a_small_channel_by_one_slice() {
 }
 
 #[test]
+fn a_sweep_is_over_with_its_last_slice() {
+    let mut world = crowded(3);
+    assert!(world.hubs[0].is_swept());
+    world.publish(0);
+    for _ in 0..CROWD / SLICE {
+        assert!(!world.hubs[0].is_swept(), "subscribers wait");
+        turn(&mut world);
+    }
+    assert!(world.hubs[0].is_swept());
+}
+
+#[test]
 fn a_huge_sweep_delays_no_ping_and_no_newcomer() {
     let mut world = crowded(2);
     for id in 2..42 {

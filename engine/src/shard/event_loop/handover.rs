@@ -91,6 +91,9 @@ impl EventLoop {
             HandoverOrder::Early { from, reply } => {
                 let _ = reply.send(self.export_early(from));
             }
+            HandoverOrder::IsSwept { reply } => {
+                let _ = reply.send(self.hub.is_swept());
+            }
             HandoverOrder::Rest { reply } => {
                 self.hub.freeze(true);
                 self.parts.upstream.iter_mut().for_each(UpstreamLink::come_to_an_end);
