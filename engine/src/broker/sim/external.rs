@@ -35,7 +35,7 @@ pub(super) struct External {
     pub(super) open: VecDeque<(usize, UpstreamRequest)>,
     /// Messages of followed channels that are not on their way to their homes yet.
     pub(super) live: VecDeque<(usize, Sequenced)>,
-    /// By channel, the last of them that was.
+    /// By channel, the last of them that was, or the one behind which the hubs were told to begin.
     pub(super) told: Vec<Seq>,
     /// By shard, what is on its way.
     pub(super) feeds: Vec<VecDeque<UpstreamNotice>>,
@@ -185,6 +185,7 @@ impl External {
         let told = stream.partition_point(|message| message.seq <= self.told[channel]);
         let stream = if is_watched { &stream[..told] } else { stream };
         let head = stream.last().map_or(Seq(0), |last| last.seq);
+        self.told[channel] = self.told[channel].max(head);
         let behind = |since: Seq| stream.partition_point(|message| message.seq <= since);
         let last = stream.len().saturating_sub(wanted.last);
         let first = wanted.since.map_or(stream.len(), behind).min(last);
@@ -208,7 +209,7 @@ impl External {
         }
         for _ in 0..some(&mut self.rng, self.live.len()) {
             let Some((channel, message)) = self.live.pop_front() else { break };
-            self.told[channel] = message.seq;
+            self.told[channel] = self.told[channel].max(message.seq);
             let is_gone = self.fails && self.rng.u8(..30) == 0;
             let is_followed = self.followed.contains(&channel);
             let is_watched = self.is_watched(truth.channel_name(channel));

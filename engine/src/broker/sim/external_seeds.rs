@@ -8,7 +8,7 @@ use crate::broker::upstream_faults::UpstreamFault;
 const PAST: &[u64] = &[2550];
 
 /// The same with patterns.
-const PAST_WITH_PATTERNS: &[u64] = &[330, 1472];
+const PAST_WITH_PATTERNS: &[u64] = &[330, 1472, 4066];
 
 #[test]
 fn where_the_order_is_elsewhere_subscribers_see_exactly_its_messages_or_are_told() {
