@@ -111,9 +111,12 @@ impl fmt::Display for Epoch {
     }
 }
 
+/// As `Display` writes it, without its formatter: each answer to a publisher has one.
 impl Serialize for Epoch {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let digit = |place: usize| b"0123456789abcdef"[(self.0 >> (60 - 4 * place)) as usize & 15];
+        let digits: [u8; 16] = std::array::from_fn(digit);
+        serializer.serialize_str(std::str::from_utf8(&digits).expect("hexadecimal digits"))
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn is_json(method: &Method, headers: &RuleHeaders<'_>) -> bool {
         && !headers.transfer_encoding.is_given();
     is_empty && !media.is_given()
         || ![Method::POST, Method::PUT].contains(method)
-        || media.single().is_ok() && media_type::is_json(media)
+        || !media.is_repeated() && media_type::is_json(media)
 }
 
 /// Whether no page sent this request, or a page of this very host and port.

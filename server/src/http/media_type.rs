@@ -4,6 +4,9 @@ use axum::http::HeaderMap;
 
 use super::rule_headers::Given;
 
+/// JSON as nearly everybody calls it. To compare that is all that most requests need.
+const PLAIN_JSON: &[u8] = b"application/json";
+
 /// The media types of one JSON text a line: there is no registered one.
 const LINES: [&str; 7] = [
     "application/x-ndjson",
@@ -28,12 +31,18 @@ fn of(content_type: Given<'_>) -> &str {
 
 /// Whether it is one message a line.
 pub(super) fn is_lines(content_type: Given<'_>) -> bool {
+    if content_type.bytes() == Some(PLAIN_JSON) {
+        return false;
+    }
     let media = of(content_type);
     LINES.iter().any(|name| media.eq_ignore_ascii_case(name))
 }
 
 /// Whether it is JSON, or JSON lines.
 pub(super) fn is_json(content_type: Given<'_>) -> bool {
+    if content_type.bytes() == Some(PLAIN_JSON) {
+        return true;
+    }
     let Some((kind, name)) = of(content_type).split_once('/') else { return false };
     let (_, format) = name.rsplit_once('+').unwrap_or(("", name));
     let is_json = kind.eq_ignore_ascii_case("application") && format.eq_ignore_ascii_case("json");

@@ -7,7 +7,6 @@ pub(crate) mod fuzz_plain_request;
 
 use std::mem::MaybeUninit;
 
-use axum::http::Uri;
 use httparse::Status;
 
 use super::media_type::is_lines;
@@ -31,19 +30,15 @@ pub(super) enum Unread {
 /// A whole request.
 #[derive(Debug)]
 pub(super) struct PlainRequest<'a> {
-    pub(super) uri: Uri,
+    pub(super) path: &'a str,
+    pub(super) query: Option<&'a str>,
+    /// The service that the path names.
+    pub(super) service: Option<&'a str>,
     pub(super) headers: RuleHeaders<'a>,
     pub(super) form: Form,
     pub(super) body: &'a [u8],
     /// Bytes of head and body.
     pub(super) length: usize,
-}
-
-impl PlainRequest<'_> {
-    /// The service that the path names.
-    pub(super) fn service(&self) -> Option<&str> {
-        target(self.uri.path()).and_then(|(service, _)| service)
-    }
 }
 
 /// Headers that change how a body is read or a connection goes on.
@@ -64,23 +59,46 @@ pub(super) fn read(bytes: &[u8]) -> Result<PlainRequest<'_>, Unread> {
         }
         Ok(Status::Partial) | Err(_) => return Err(Unread::Other),
     };
-    let (uri, headers, body_length) = plain(&head).ok_or(Unread::Other)?;
-    let (_, form) = target(uri.path()).ok_or(Unread::Other)?;
+    let (path, query) = target(&head).ok_or(Unread::Other)?;
+    let (headers, body_length) = plain_headers(&head).ok_or(Unread::Other)?;
+    let (service, form) = service_and_form(path).ok_or(Unread::Other)?;
     let length = head_length.saturating_add(body_length);
     match bytes.get(head_length..length) {
-        Some(body) => Ok(PlainRequest { uri, headers, form, body, length }),
+        Some(body) => Ok(PlainRequest { path, query, service, headers, form, body, length }),
         None if length <= MAX_PLAIN_REQUEST => Err(Unread::Partial { has_head: true }),
         None => Err(Unread::Other),
     }
 }
 
-/// The head of a request that is plain, wherever it goes, and the length of its body.
-fn plain<'a>(head: &httparse::Request<'_, 'a>) -> Option<(Uri, RuleHeaders<'a>, usize)> {
+/// The path and the query of a request that is plain as far as its first line goes.
+fn target<'a>(head: &httparse::Request<'_, 'a>) -> Option<(&'a str, Option<&'a str>)> {
     if (head.method, head.version) != (Some("POST"), Some(1)) {
         return None;
     }
-    let path = head.path.filter(|path| path.starts_with('/'))?;
-    let uri = Uri::try_from(path).ok()?;
+    let target = head.path.filter(|target| target.starts_with('/'))?.as_bytes();
+    // What every parser of URIs takes as it is. All bytes are looked at, which is one instruction
+    // for many of them.
+    let is_plain = target.iter().fold(true, |plain, byte| plain & is_plain_byte(*byte));
+    let target = head.path.filter(|_| is_plain)?;
+    let is_escaped = memchr::memchr(b'%', target.as_bytes()).is_some();
+    if is_escaped && !request_target::is_part_text(target) {
+        return None;
+    }
+    Some(match memchr::memchr(b'?', target.as_bytes()) {
+        Some(end) => (&target[..end], Some(&target[end + 1..])),
+        None => (target, None),
+    })
+}
+
+/// Whether a byte has no meaning but its own in paths and queries, or is the `?` between them.
+fn is_plain_byte(byte: u8) -> bool {
+    let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    let is_sign = matches!(byte, b'$'..=b';' | b'=' | b'?' | b'@' | b'!' | b'_' | b'~');
+    is_letter | is_sign
+}
+
+/// The headers of a request that is plain as far as they go, and the length of its body.
+fn plain_headers<'a>(head: &httparse::Request<'_, 'a>) -> Option<(RuleHeaders<'a>, usize)> {
     let mut headers = RuleHeaders::default();
     for httparse::Header { name, value } in head.headers.iter() {
         let is = |known: &str| name.eq_ignore_ascii_case(known);
@@ -93,10 +111,7 @@ fn plain<'a>(head: &httparse::Request<'_, 'a>) -> Option<(Uri, RuleHeaders<'a>, 
     }
     let length = headers.content_length;
     let length = length.bytes().filter(|_| !length.is_repeated()).and_then(number)?;
-    if is_lines(headers.content_type) || !request_target::is_text(&uri) {
-        return None;
-    }
-    Some((uri, headers, length))
+    (!is_lines(headers.content_type)).then_some((headers, length))
 }
 
 /// A number that is written in digits only.
@@ -106,7 +121,7 @@ fn number(digits: &[u8]) -> Option<usize> {
 }
 
 /// The service that a path names, and the form of what is published there.
-fn target(path: &str) -> Option<(Option<&str>, Form)> {
+fn service_and_form(path: &str) -> Option<(Option<&str>, Form)> {
     let path = path.strip_prefix("/v1/")?;
     let (service, path) = match path.strip_prefix("services/") {
         Some(named) => {

@@ -25,7 +25,9 @@ use super::rule_headers::Given;
 use super::selected_service::SelectedService;
 use crate::limits::MAX_PUBLISH_BODY;
 use crate::read_files::without_mark;
-use parse::{check_id, check_length, check_size, names, parse_body, parse_key};
+use parse::{
+    check_id, check_length, check_size, is_list, names, parse_item, parse_key, parse_list,
+};
 use submit::{Accepted, Message};
 
 /// The header that gives a whole request an id (draft-ietf-httpapi-idempotency-key-header).
@@ -50,9 +52,10 @@ struct RawQuery<'a> {
 }
 
 impl RawQuery<'_> {
-    fn read(uri: &Uri) -> Result<RawQuery<'_>, ApiError> {
-        let query = uri.query().filter(|query| !query.contains(['%', '+']));
-        if let Some((channel, event)) = query.and_then(|query| query.split_once('&'))
+    fn read(query: Option<&str>) -> Result<RawQuery<'_>, ApiError> {
+        let query = query.unwrap_or_default();
+        if memchr::memchr2(b'%', b'+', query.as_bytes()).is_none()
+            && let Some((channel, event)) = query.split_once('&')
             && let Some(channel) = channel.strip_prefix("channel=")
             && let Some(event) = event.strip_prefix("event=")
             && !event.contains('&')
@@ -60,7 +63,8 @@ impl RawQuery<'_> {
             return Ok(RawQuery { channel: channel.into(), event: event.into(), key: None });
         }
         // Escaped, in another order, or with a fault, which the extractor names.
-        let Query(query) = Query::<RawQuery<'_>>::try_from_uri(uri)?;
+        let uri = Uri::builder().path_and_query(format!("/?{query}")).build();
+        let Query(query) = Query::try_from_uri(&uri.map_err(ApiError::invalid)?)?;
         Ok(query)
     }
 }
@@ -89,7 +93,8 @@ async fn publish_whole(
     request: Request,
 ) -> Result<Published, ApiError> {
     let (parts, body) = request.into_parts();
-    let head = Head::read(selected, form, &parts.uri, Given::of(&parts.headers, IDEMPOTENCY_KEY))?;
+    let key = Given::of(&parts.headers, IDEMPOTENCY_KEY);
+    let head = Head::read(selected, form, parts.uri.query(), key)?;
     let body = selected.body_share().read(body, MAX_PUBLISH_BODY).await?;
     publish_body(selected, head, &body.bytes).await
 }
@@ -109,13 +114,13 @@ impl<'a> Head<'a> {
     pub(super) fn read(
         selected: &SelectedService,
         form: Form,
-        uri: &Uri,
+        query: Option<&str>,
         key: Given<'a>,
     ) -> Result<Head<'a>, ApiError> {
         let names = match form {
             Form::Envelope => None,
             Form::Raw => {
-                let query = RawQuery::read(uri)?;
+                let query = RawQuery::read(query)?;
                 let (channel, event) = names(&"", &query.channel, &query.event)?;
                 let key = query.key.map(|key| parse_key(&"", &key)).transpose()?;
                 selected.may_publish(std::iter::once(&channel))?;
@@ -133,11 +138,16 @@ pub(super) async fn publish_body(
     body: &[u8],
 ) -> Result<Published, ApiError> {
     let max_data = selected.max_data();
-    let messages = match names {
-        None => {
-            let messages = parse_body(body, max_data)?;
+    let message = match names {
+        None if is_list(body) => {
+            let messages = parse_list(body, max_data)?;
             selected.may_publish(messages.iter().map(|message| &message.publication.channel))?;
-            messages
+            return publish_list(selected, messages, key).await;
+        }
+        None => {
+            let message = parse_item(&"", body, max_data)?;
+            selected.may_publish(std::iter::once(&message.publication.channel))?;
+            message
         }
         Some((channel, event, key)) => {
             check_length(&"", body, max_data)?;
@@ -147,10 +157,10 @@ pub(super) async fn publish_body(
                 })?;
             check_size(&"", &data, max_data)?;
             let publication = Publication { channel, event, data, key };
-            vec![Message { publication, id: None }]
+            Message { publication, id: None }
         }
     };
-    submit(selected, messages, key).await
+    publish_one(selected, message, key).await
 }
 
 /// The key of a request, if it has one.
@@ -164,14 +174,31 @@ fn idempotency_key(given: Given<'_>) -> Result<Option<&str>, ApiError> {
     if given.is_repeated() {
         return Err(bad(&"is given more than once"));
     }
-    let key = given.text().filter(|key| !key.contains([' ', '\t']));
+    let key = given.bytes().filter(|key| key.iter().all(u8::is_ascii_graphic));
+    let key = key.and_then(|key| std::str::from_utf8(key).ok());
     let key = key.ok_or_else(|| bad(&"is not visible ASCII without blanks"))?;
     check_id(key).map_err(|error| bad(&error))?;
     Ok(Some(key))
 }
 
+/// Publishes the only message of a request. The request's key is its id, if it has none.
+async fn publish_one(
+    selected: &SelectedService,
+    mut message: Message,
+    key: Option<&str>,
+) -> Result<Published, ApiError> {
+    let channel = message.publication.channel.clone();
+    key.into_iter().for_each(|key| message.take_id(key, 0));
+    let taken = submit::submit_one(selected, message).await.map_err(no_room)?;
+    let epoch = selected.control.publisher(selected.id).epoch();
+    if taken.is_err() {
+        return answer(&[channel], &[taken], epoch);
+    }
+    Ok(Published::new(&Results { results: &[message_result((&channel, &taken), epoch)] }))
+}
+
 /// Publishes the messages of one request. Its key is an id for each of them that has none.
-async fn submit(
+async fn publish_list(
     selected: &SelectedService,
     mut messages: Vec<Message>,
     key: Option<&str>,
@@ -183,10 +210,13 @@ async fn submit(
             message.take_id(key, place as u64);
         }
     }
-    let taken = submit::submit(selected, messages).await.map_err(|error| {
-        ApiError::refused(error, "The engine has no room now; nothing was published.")
-    })?;
+    let taken = submit::submit(selected, messages).await.map_err(no_room)?;
     answer(&channels, &taken, selected.control.publisher(selected.id).epoch())
+}
+
+/// The answer when nothing was handed over.
+fn no_room(error: PublishError) -> ApiError {
+    ApiError::refused(error, "The engine has no room now; nothing was published.")
 }
 
 /// 202 when every message has its position; 503 or 507 otherwise, saying which have.
@@ -208,7 +238,7 @@ fn answer(
     let results: Vec<_> =
         channels.iter().zip(results).map(|result| message_result(result, epoch)).collect();
     match worst {
-        None => Ok(Published::new(&Results { results })),
+        None => Ok(Published::new(&Results { results: &results })),
         Some(error) => {
             let text = "Some messages found no room: those without seq in results.";
             Err(ApiError::refused(error, text).with("results", json!(results)))

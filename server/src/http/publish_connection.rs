@@ -97,12 +97,13 @@ impl PublishConnection {
             self.unread.reserve(PLAIN_READ);
             let received = self.limit.run(async {
                 tokio::select! {
+                    // What has come is read at once: under load nothing else is asked for.
                     biased;
-                    () = &mut handed_over => Read::HandedOver,
                     received = self.stream.read_buf(&mut self.unread) => match received {
                         Ok(0) | Err(_) => Read::End,
                         Ok(_) => Read::Bytes,
                     },
+                    () = &mut handed_over => Read::HandedOver,
                     _ = &mut stopped, if idle => Read::End,
                 }
             });

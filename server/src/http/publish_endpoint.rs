@@ -34,8 +34,8 @@ impl PublishEndpoint {
         place: &Place,
     ) -> Result<Published, ApiError> {
         let caller = self.guard.caller(&request.headers);
-        let path = request.uri.path();
-        let admitted = self.guard.admit(&caller, &Method::POST, path, &request.headers);
+        let PlainRequest { path, headers, .. } = request;
+        let admitted = self.guard.admit(&caller, &Method::POST, path, headers);
         let answer = match admitted.and_then(|()| place.admit(caller.name())) {
             Ok(()) => self.publish(request, &caller).await,
             Err(error) => Err(error),
@@ -50,9 +50,9 @@ impl PublishEndpoint {
         request: &PlainRequest<'_>,
         caller: &Caller,
     ) -> Result<Published, ApiError> {
-        let selected = SelectedService::new(&self.control, request.service(), caller.clone())?;
-        let PlainRequest { uri, headers, form, body, .. } = request;
-        let head = Head::read(&selected, *form, uri, headers.idempotency_key)?;
+        let selected = SelectedService::new(&self.control, request.service, caller.clone())?;
+        let PlainRequest { query, headers, form, body, .. } = request;
+        let head = Head::read(&selected, *form, *query, headers.idempotency_key)?;
         publish_body(&selected, head, body).await
     }
 }

@@ -13,7 +13,7 @@ pub(super) struct Published(Vec<u8>);
 /// What became of the messages of a request, in their order.
 #[derive(Debug, Serialize)]
 pub(super) struct Results<'a> {
-    pub(super) results: Vec<MessageResult<'a>>,
+    pub(super) results: &'a [MessageResult<'a>],
 }
 
 /// What became of one message.

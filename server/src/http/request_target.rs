@@ -19,7 +19,11 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
 }
 
 /// Whether path and query are UTF-8 behind their percent encoding.
-pub(super) fn is_text(uri: &Uri) -> bool {
-    let is_text = |part: &str| percent_decode_str(part).decode_utf8().is_ok();
-    is_text(uri.path()) && uri.query().is_none_or(is_text)
+fn is_text(uri: &Uri) -> bool {
+    is_part_text(uri.path()) && uri.query().is_none_or(is_part_text)
+}
+
+/// Whether a path, a query or both together are UTF-8 behind their percent encoding.
+pub(super) fn is_part_text(part: &str) -> bool {
+    percent_decode_str(part).decode_utf8().is_ok()
 }

@@ -73,28 +73,27 @@ impl<'a> RuleHeaders<'a> {
     /// Those of a request that hyper has read.
     pub(super) fn of(headers: &'a HeaderMap) -> RuleHeaders<'a> {
         let mut rules = RuleHeaders::default();
-        rules.all().into_iter().for_each(|(name, given)| *given = Given::of(headers, name));
+        headers.iter().for_each(|(name, value)| rules.add(name.as_str(), value.as_bytes()));
         rules
     }
 
     /// Adds a header, if it is one of these.
     pub(super) fn add(&mut self, name: &str, value: &'a [u8]) {
-        let mut all = self.all().into_iter();
-        let given = all.find(|(known, _)| known.eq_ignore_ascii_case(name));
-        given.into_iter().for_each(|(_, given)| given.add(value));
-    }
-
-    fn all(&mut self) -> [(&'static str, &mut Given<'a>); 9] {
-        [
-            ("host", &mut self.host),
-            ("origin", &mut self.origin),
-            ("sec-fetch-site", &mut self.fetch_site),
-            ("authorization", &mut self.authorization),
-            ("x-api-key", &mut self.api_key),
-            ("content-type", &mut self.content_type),
-            ("content-length", &mut self.content_length),
-            ("transfer-encoding", &mut self.transfer_encoding),
-            ("idempotency-key", &mut self.idempotency_key),
-        ]
+        // By their lengths, so that a name is compared with one of them.
+        let (known, given) = match name.len() {
+            4 => ("host", &mut self.host),
+            6 => ("origin", &mut self.origin),
+            9 => ("x-api-key", &mut self.api_key),
+            12 => ("content-type", &mut self.content_type),
+            13 => ("authorization", &mut self.authorization),
+            14 if name.starts_with(['S', 's']) => ("sec-fetch-site", &mut self.fetch_site),
+            14 => ("content-length", &mut self.content_length),
+            15 => ("idempotency-key", &mut self.idempotency_key),
+            17 => ("transfer-encoding", &mut self.transfer_encoding),
+            _ => return,
+        };
+        if known.eq_ignore_ascii_case(name) {
+            given.add(value);
+        }
     }
 }

@@ -22,11 +22,24 @@ fn a_publish_request_is_read_with_its_headers_and_its_body() {
         let one = request(line, "X-API-Key: k\r\nConnection: Keep-Alive\r\n", BODY);
         let two = format!("{one}{one}");
         let read = read(two.as_bytes()).unwrap_or_else(|why| panic!("{why:?}: {one}"));
-        assert_eq!((read.form, read.service(), read.length), (form, service, one.len()));
+        assert_eq!((read.form, read.service, read.length), (form, service, one.len()));
         assert_eq!(read.body, BODY.as_bytes());
         assert_eq!(read.headers.api_key.bytes(), Some(&b"k"[..]));
-        assert_eq!(read.uri.query(), line.split_once('?').map(|(_, query)| query));
+        assert_eq!(read.query, line.split_once('?').map(|(_, query)| query));
     }
+}
+
+#[test]
+fn every_header_of_a_rule_is_found_in_any_case() {
+    let text = publish(
+        "hOST: 1\r\noRIGIN: 2\r\nsEC-FETCH-SITE: 3\r\naUTHORIZATION: 4\r\nx-API-key: 5\r\n\
+         cONTENT-TYPE: 6\r\niDEMPOTENCY-KEY: 7\r\nx-others: 8\r\nsixteen-letters-: 9\r\n",
+    );
+    let headers = read(text.as_bytes()).unwrap().headers;
+    let RuleHeaders { origin, fetch_site, authorization, api_key, content_type, .. } = headers;
+    let given = [origin, fetch_site, authorization, api_key, content_type, headers.idempotency_key];
+    assert_eq!(given.map(|given| given.text().unwrap()), ["2", "3", "4", "5", "6", "7"]);
+    assert!(headers.host.is_repeated() && headers.content_length.is_given());
 }
 
 #[test]
@@ -50,6 +63,10 @@ fn what_hyper_must_decide_on_is_not_plain() {
         request("POST /v1/services//publish", "", BODY),
         request("POST /v1/services/a%62/publish", "", BODY),
         request("POST http://a/v1/publish", "", BODY),
+        request("POST /v1/publish?a#b", "", BODY),
+        request("POST /v1/publish?a={}", "", BODY),
+        request("POST /v1/publish?é", "", BODY),
+        request("POST /v1/publish?%ff", "", BODY),
         publish("").replace("HTTP/1.1", "HTTP/1.0"),
         publish("").replace("Content-Length", "X-Length"),
         publish("").replace("Content-Length: ", "Content-Length: +"),

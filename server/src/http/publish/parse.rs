@@ -32,13 +32,14 @@ struct Item<'a> {
     key: Option<Cow<'a, str>>,
 }
 
-/// Reads one object or a list of them; messages name the index and the field.
-pub(super) fn parse_body(body: &[u8], max_data: MaxData) -> Result<Vec<Message>, ApiError> {
-    let body = without_mark(body);
-    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
-        return Ok(vec![parse_item(&"", body, max_data)?]);
-    }
-    let Items(items) = serde_json::from_slice(body)
+/// Whether a body is a list of messages, and not one message.
+pub(super) fn is_list(body: &[u8]) -> bool {
+    without_mark(body).trim_ascii_start().starts_with(b"[")
+}
+
+/// Reads a list of messages. What it complains about it names by index and field.
+pub(super) fn parse_list(body: &[u8], max_data: MaxData) -> Result<Vec<Message>, ApiError> {
+    let Items(items) = serde_json::from_slice(without_mark(body))
         .map_err(|error| ApiError::json(&"the body is no list: ", &error))?;
     if items.is_empty() {
         return Err(ApiError::bad_request("the list is empty"));

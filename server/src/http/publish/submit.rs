@@ -65,7 +65,10 @@ pub(super) async fn submit(
 }
 
 /// One message waits for those of other requests, so that all wake a shard once.
-async fn submit_one(
+///
+/// # Errors
+/// As for [`submit`].
+pub(super) async fn submit_one(
     selected: &SelectedService,
     Message { publication, id }: Message,
 ) -> Result<Result<Accepted, PublishError>, PublishError> {

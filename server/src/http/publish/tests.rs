@@ -15,6 +15,14 @@ fn refusal(body: &[u8]) -> (StatusCode, String) {
     (status, body["error"]["message"].as_str().unwrap().to_owned())
 }
 
+/// Reads a body as a request has it.
+fn parse_body(body: &[u8], max_data: MaxData) -> Result<Vec<Message>, ApiError> {
+    match is_list(body) {
+        true => parse_list(body, max_data),
+        false => Ok(vec![parse_item(&"", body, max_data)?]),
+    }
+}
+
 /// Bodies are in memory here: they are ready at the first poll.
 fn futures<T, E: std::fmt::Debug>(body: impl Future<Output = Result<T, E>>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(body).unwrap()

@@ -16,7 +16,7 @@ async fn lines(answer: Result<Published, ApiError>, last: bool) -> Vec<String> {
 async fn an_answer_has_its_status_its_headers_and_its_body() {
     let result =
         MessageResult { channel: "c", duplicate: None, epoch: None, error: None, seq: Some(7) };
-    let published = Published::new(&Results { results: vec![result] });
+    let published = Published::new(&Results { results: &[result] });
     let body = r#"{"results":[{"channel":"c","seq":7}]}"#;
     let length = format!("content-length: {}", body.len());
     let expected = ["HTTP/1.1 202 Accepted", "content-type: application/json", &length, "", body];

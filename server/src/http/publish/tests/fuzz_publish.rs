@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
-use super::parse::{parse_body, parse_item};
+use super::parse::{is_list, parse_item, parse_list};
 use super::submit::Message;
 use crate::http::error::ApiError;
 use crate::http::selected_service::MaxData;
@@ -36,6 +36,13 @@ pub fn publish_body(data: &[u8]) {
             }
             Err(error) => refused(error),
         }
+    }
+}
+
+fn parse_body(data: &[u8], max_data: MaxData) -> Result<Vec<Message>, ApiError> {
+    match is_list(data) {
+        true => parse_list(data, max_data),
+        false => Ok(vec![parse_item(&"", data, max_data)?]),
     }
 }
 
