@@ -16,7 +16,7 @@ use tokio::sync::SetOnce;
 use uringcast_engine::{ChannelName, PublishError, Seq, ServiceId};
 
 pub(super) use table::Owner;
-use table::{Entry, Name, Place, State, Table};
+use table::{Place, State, Table};
 
 /// The result of publishing a message.
 type PublishResult = Result<Seq, PublishError>;
@@ -50,7 +50,8 @@ pub(super) struct Reservation {
 pub(super) struct PendingResult(Arc<SetOnce<PublishResult>>);
 
 impl IdempotencyTable {
-    /// Looks a message up, and enters it if it is new.
+    /// Looks a message up, and enters it if it is new. The owner says of which service the channel
+    /// is.
     pub(super) fn claim(
         &self,
         owner: Owner<'_>,
@@ -61,16 +62,15 @@ impl IdempotencyTable {
         let mut table = self.0.lock();
         let owner = table.owner(owner);
         table.evict_old(owner, now);
-        let name = Name { owner, channel, id: &id };
-        let hash = table.hash(name);
-        match table.find(hash, name).map(|entry| &mut entry.state) {
+        let key = table.read(owner, channel.as_str(), &id);
+        match table.find(key).map(|entry| &mut entry.state) {
             Some(State::Published(seq)) => return Claim::Known(*seq),
             Some(State::Pending(result)) => {
                 return Claim::Pending(PendingResult(Arc::clone(result.get_or_insert_default())));
             }
             None => {}
         }
-        let place = table.insert(hash, name, now, State::Pending(None));
+        let place = table.insert(key, now);
         drop(table);
         Claim::New(Reservation { table: self.clone(), place, id, is_published: false })
     }
@@ -94,14 +94,15 @@ impl IdempotencyTable {
     pub(crate) fn lines(&self, now: Instant) -> Vec<u8> {
         let (table, mut lines) = (self.0.lock(), Vec::new());
         for chain in &table.chains {
-            for Entry { since, channel, id, state, .. } in table.entries(chain) {
-                let State::Published(seq) = state else { continue };
-                let age = now.duration_since(*since).as_millis();
+            for entry in table.entries(chain) {
+                let State::Published(seq) = entry.state else { continue };
+                let age = now.duration_since(entry.since).as_millis();
+                let (channel, id) = entry.names();
                 let remembered = Remembered {
                     key: chain.owner.key.clone(),
                     service: chain.owner.service.0,
-                    channel: channel.as_str().to_owned(),
-                    id: id.as_str().into(),
+                    channel: channel.into(),
+                    id: id.into(),
                     seq: seq.0,
                     age_ms: u64::try_from(age).unwrap_or(u64::MAX),
                 };
@@ -125,7 +126,7 @@ impl IdempotencyTable {
             let since = now.checked_sub(Duration::from_millis(line.age_ms)).unwrap_or(now);
             let owner = Owner { key: &line.key, service };
             // Only a line that is there twice is known already.
-            if let Claim::New(new) = self.claim(owner, &channel.at(service), line.id, since) {
+            if let Claim::New(new) = self.claim(owner, &channel, line.id, since) {
                 new.settle(Ok(Seq(line.seq)));
             }
         }

@@ -1,14 +1,14 @@
-//! The ids of all owners in one slab. Each is found by one keyed hash, and stands in its owner's
-//! chain from the oldest to the newest: an id that comes takes the memory of the one that goes.
+//! The ids of all owners in one list of places. Each is found by one keyed hash, and stands in its
+//! owner's chain from the oldest to the newest: an id that comes takes the memory of the one that
+//! goes.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
 
 use hashbrown::{Equivalent, HashMap, HashTable};
-use slab::Slab;
 use tokio::sync::SetOnce;
-use uringcast_engine::{ChannelName, PublishError, Seq, ServiceId};
+use uringcast_engine::{PublishError, Seq, ServiceId};
 
 use super::PublishResult;
 use crate::limits::{MAX_REPEATS, REPEAT_WINDOW};
@@ -33,17 +33,25 @@ impl Equivalent<OwnerName> for Owner<'_> {
     }
 }
 
-#[derive(Debug, Default)]
+/// No entry.
+const NONE: u32 = u32::MAX;
+
+#[derive(Debug)]
 pub(super) struct Table {
     hasher: RandomState,
     /// At most one for each pair of a key and a service: its place among the chains.
     owners: HashMap<OwnerName, u32, RandomState>,
     pub(super) chains: Vec<Chain>,
+    /// The chain of the owner that was asked for last.
+    last: usize,
     found: HashTable<u32>,
-    entries: Slab<Entry>,
-    next_number: u64,
-    /// The text of the entry that was removed last, whose memory the next one takes.
-    spare: String,
+    entries: Vec<Entry>,
+    /// The first of those that are free, each of which has the next in `newer`.
+    free: u32,
+    /// Entries that are not free.
+    length: usize,
+    /// The text that was read last. A new entry takes it, and leaves that of the one before it.
+    text: String,
 }
 
 /// The entries of one owner.
@@ -51,23 +59,39 @@ pub(super) struct Table {
 pub(super) struct Chain {
     pub(super) owner: OwnerName,
     pub(super) length: usize,
-    oldest: Option<u32>,
-    newest: Option<u32>,
+    oldest: u32,
+    newest: u32,
 }
 
-/// A message that has an id.
+/// A message that has an id, or a place for one. There are many, most of them in no cache: it is
+/// small, and everything to compare is in one text.
 #[derive(Debug)]
 pub(super) struct Entry {
+    key: Key,
+    older: u32,
+    newer: u32,
+    /// How often the place was free before.
+    generation: u32,
+    pub(super) since: Instant,
+    /// Channel and id.
+    text: String,
+    pub(super) state: State,
+}
+
+impl Entry {
+    /// Its channel and its id.
+    pub(super) fn names(&self) -> (&str, &str) {
+        self.text.split_at(self.key.channel as usize)
+    }
+}
+
+/// What an entry is found by, beside its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
     hash: u64,
     owner: u32,
-    older: Option<u32>,
-    newer: Option<u32>,
-    /// Of no other entry, whatever place it has.
-    number: u64,
-    pub(super) since: Instant,
-    pub(super) channel: ChannelName,
-    pub(super) id: String,
-    pub(super) state: State,
+    /// Bytes of the channel's name, with which the text begins.
+    channel: u32,
 }
 
 #[derive(Debug)]
@@ -96,76 +120,103 @@ impl State {
 pub(super) struct Place {
     pub(super) owner: u32,
     entry: u32,
-    number: u64,
+    generation: u32,
 }
 
-/// By what an entry is found.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Name<'a> {
-    pub(super) owner: u32,
-    pub(super) channel: &'a ChannelName,
-    pub(super) id: &'a str,
+impl Default for Table {
+    fn default() -> Table {
+        Table {
+            hasher: RandomState::new(),
+            owners: HashMap::default(),
+            chains: Vec::new(),
+            last: 0,
+            found: HashTable::new(),
+            entries: Vec::new(),
+            free: NONE,
+            length: 0,
+            text: String::new(),
+        }
+    }
 }
 
 impl Table {
     /// The place of an owner, which is never given to another.
     pub(super) fn owner(&mut self, owner: Owner<'_>) -> u32 {
-        if let Some(place) = self.owners.get(&owner) {
-            return *place;
+        let last = self.chains.get(self.last);
+        if last.is_none_or(|last| !owner.equivalent(&last.owner)) {
+            self.last = match self.owners.get(&owner) {
+                Some(place) => *place as usize,
+                None => self.add_owner(owner),
+            };
         }
-        let place = self.chains.len() as u32;
+        self.last as u32
+    }
+
+    fn add_owner(&mut self, owner: Owner<'_>) -> usize {
+        let place = self.chains.len();
         let owner = OwnerName { key: owner.key.into(), service: owner.service };
-        self.owners.insert(owner.clone(), place);
-        self.chains.push(Chain { owner, length: 0, oldest: None, newest: None });
+        self.owners.insert(owner.clone(), place as u32);
+        self.chains.push(Chain { owner, length: 0, oldest: NONE, newest: NONE });
         place
     }
 
-    pub(super) fn hash(&self, name: Name<'_>) -> u64 {
-        self.hasher.hash_one((name.owner, name.channel, name.id))
+    /// Reads the names of a message, for the calls that follow.
+    pub(super) fn read(&mut self, owner: u32, channel: &str, id: &str) -> Key {
+        self.text.clear();
+        [channel, id].into_iter().for_each(|name| self.text.push_str(name));
+        let channel = channel.len() as u32;
+        let hash = self.hasher.hash_one((u64::from(owner) << 32 | u64::from(channel), &self.text));
+        Key { hash, owner, channel }
     }
 
-    pub(super) fn find(&mut self, hash: u64, name: Name<'_>) -> Option<&mut Entry> {
+    /// The message that was read, if it is there.
+    pub(super) fn find(&mut self, key: Key) -> Option<&mut Entry> {
         let is_it = |place: &u32| {
             let entry = &self.entries[*place as usize];
-            (entry.owner, &entry.channel, &*entry.id) == (name.owner, name.channel, name.id)
+            entry.key == key && entry.text == self.text
         };
-        let place = *self.found.find(hash, is_it)?;
+        let place = *self.found.find(key.hash, is_it)?;
         self.entries.get_mut(place as usize)
     }
 
-    /// Enters a message that is not there.
-    pub(super) fn insert(
-        &mut self,
-        hash: u64,
-        Name { owner, channel, id }: Name<'_>,
-        since: Instant,
-        state: State,
-    ) -> Place {
+    /// Enters the message that was read, which is not there.
+    pub(super) fn insert(&mut self, key: Key, since: Instant) -> Place {
         self.make_room(since);
-        let mut text = std::mem::take(&mut self.spare);
-        text.clear();
-        text.push_str(id);
-        let chain = &mut self.chains[owner as usize];
-        let (number, older) = (self.next_number, chain.newest);
-        self.next_number += 1;
-        let (channel, id) = (channel.clone(), text);
-        let entry = Entry { hash, owner, older, newer: None, number, since, channel, id, state };
-        let place = self.entries.insert(entry) as u32;
+        let place = self.take_free();
+        let chain = &mut self.chains[key.owner as usize];
+        let older = chain.newest;
         chain.length += 1;
-        chain.newest = Some(place);
+        chain.newest = place;
         match older {
-            Some(older) => self.entries[older as usize].newer = Some(place),
-            None => chain.oldest = Some(place),
+            NONE => chain.oldest = place,
+            older => self.entries[older as usize].newer = place,
         }
+        let entry = &mut self.entries[place as usize];
+        (entry.key, entry.older, entry.newer, entry.since) = (key, older, NONE, since);
+        std::mem::swap(&mut entry.text, &mut self.text);
+        let generation = entry.generation;
         let Table { found, entries, .. } = self;
-        found.insert_unique(hash, place, |place| entries[*place as usize].hash);
-        Place { owner, entry: place, number }
+        found.insert_unique(key.hash, place, |place| entries[*place as usize].key.hash);
+        Place { owner: key.owner, entry: place, generation }
+    }
+
+    /// A place for one entry.
+    fn take_free(&mut self) -> u32 {
+        self.length += 1;
+        if let Some(entry) = self.entries.get(self.free as usize) {
+            return std::mem::replace(&mut self.free, entry.newer);
+        }
+        let (key, state) = (Key { hash: 0, owner: 0, channel: 0 }, State::Pending(None));
+        let (older, newer, generation) = (NONE, NONE, 0);
+        let (since, text) = (Instant::now(), String::new());
+        self.entries.push(Entry { key, older, newer, generation, since, text, state });
+        (self.entries.len() - 1) as u32
     }
 
     /// The entry that was put there, unless it is gone.
     pub(super) fn entry(&mut self, place: Place) -> Option<&mut Entry> {
         let entry = self.entries.get_mut(place.entry as usize);
-        entry.filter(|entry| entry.number == place.number)
+        entry.filter(|entry| entry.generation == place.generation)
     }
 
     /// The entry that was put there is forgotten.
@@ -177,52 +228,56 @@ impl Table {
 
     /// Whoever waits for its result is told `why` there is none.
     fn remove(&mut self, place: u32, why: PublishError) {
-        let Entry { hash, owner, older, newer, id, mut state, .. } =
-            self.entries.remove(place as usize);
-        state.settle(Err(why));
-        if let Ok(found) = self.found.find_entry(hash, |other| *other == place) {
+        let entry = &mut self.entries[place as usize];
+        entry.state.settle(Err(why));
+        entry.state = State::Pending(None);
+        entry.generation = entry.generation.wrapping_add(1);
+        let (key, older) = (entry.key, entry.older);
+        let newer = std::mem::replace(&mut entry.newer, self.free);
+        self.free = place;
+        self.length -= 1;
+        if let Ok(found) = self.found.find_entry(key.hash, |other| *other == place) {
             found.remove();
         }
-        let chain = &mut self.chains[owner as usize];
+        let chain = &mut self.chains[key.owner as usize];
         chain.length -= 1;
         match older {
-            Some(older) => self.entries[older as usize].newer = newer,
-            None => chain.oldest = newer,
+            NONE => chain.oldest = newer,
+            older => self.entries[older as usize].newer = newer,
         }
         match newer {
-            Some(newer) => self.entries[newer as usize].older = older,
-            None => chain.newest = older,
+            NONE => chain.newest = older,
+            newer => self.entries[newer as usize].older = older,
         }
-        self.spare = id;
     }
 
     /// Evicts an owner's entries that are older than the window.
     pub(super) fn evict_old(&mut self, owner: u32, now: Instant) {
-        while let Some(oldest) = self.chains[owner as usize].oldest
-            && now.duration_since(self.entries[oldest as usize].since) >= REPEAT_WINDOW
+        let oldest = |table: &Table| table.chains[owner as usize].oldest;
+        while let Some(entry) = self.entries.get(oldest(self) as usize)
+            && now.duration_since(entry.since) >= REPEAT_WINDOW
         {
-            self.remove(oldest, PublishError::Unknown);
+            self.remove(oldest(self), PublishError::Unknown);
         }
     }
 
     /// Makes room for one entry more. In a full table everything older than the window goes, and if
     /// there is nothing, the oldest entry of the owner that has the most.
     fn make_room(&mut self, now: Instant) {
-        if self.entries.len() < MAX_REPEATS {
+        if self.length < MAX_REPEATS {
             return;
         }
         (0..self.chains.len() as u32).for_each(|owner| self.evict_old(owner, now));
-        if self.entries.len() >= MAX_REPEATS
+        if self.length >= MAX_REPEATS
             && let Some(most) = self.chains.iter().max_by_key(|chain| chain.length)
-            && let Some(oldest) = most.oldest
         {
-            self.remove(oldest, PublishError::Unknown);
+            self.remove(most.oldest, PublishError::Unknown);
         }
     }
 
     /// The entries of an owner, the oldest first.
     pub(super) fn entries(&self, chain: &Chain) -> impl Iterator<Item = &Entry> {
-        let entry = |place: Option<u32>| Some(&self.entries[place? as usize]);
+        let entry = |place: u32| self.entries.get(place as usize);
         std::iter::successors(entry(chain.oldest), move |before| entry(before.newer))
     }
 
@@ -230,7 +285,7 @@ impl Table {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         let chained: usize = self.chains.iter().map(|chain| self.entries(chain).count()).sum();
-        assert_eq!([self.found.len(), chained], [self.entries.len(); 2]);
+        assert_eq!([self.found.len(), chained], [self.length; 2]);
         chained
     }
 }

@@ -64,6 +64,30 @@ async fn who_waits_for_one_that_is_evicted_is_told() {
 }
 
 #[test]
+fn who_was_evicted_changes_nothing_of_the_id_in_its_place() {
+    let (repeats, now) = (IdempotencyTable::default(), Instant::now());
+    let [settled, dropped] = ["a", "b"].map(|id| first(&repeats, id, now));
+    (0..MAX_REPEATS).for_each(|id| first(&repeats, &id.to_string(), now).settle(Ok(Seq(1))));
+    settled.settle(Ok(Seq(2)));
+    drop(dropped);
+    for id in 0..MAX_REPEATS {
+        assert!(matches!(claim(&repeats, &id.to_string(), now), Claim::Known(Seq(1))), "{id}");
+    }
+}
+
+#[test]
+fn names_that_are_one_text_together_are_different() {
+    let (repeats, now) = (IdempotencyTable::default(), Instant::now());
+    for (channel, id) in [("ab", "c"), ("a", "bc")] {
+        let channel = ChannelName::parse(channel).unwrap();
+        let claim = || repeats.claim(owner("", 0), &channel, id.into(), now);
+        let Claim::New(new) = claim() else { panic!("{id} is new in {channel}") };
+        new.settle(Ok(Seq(1)));
+        assert!(matches!(claim(), Claim::Known(Seq(1))));
+    }
+}
+
+#[test]
 fn the_table_holds_so_many_and_the_oldest_go() {
     let (repeats, now) = (IdempotencyTable::default(), Instant::now());
     for i in 0..=MAX_REPEATS {

@@ -73,8 +73,8 @@ pub(super) async fn submit_one(
     Message { publication, id }: Message,
 ) -> Result<Result<Accepted, PublishError>, PublishError> {
     let claim = id.map(|id| {
-        let channel = publication.channel.clone().at(selected.id);
-        selected.control.idempotency.claim(selected.owner(), &channel, id, Instant::now())
+        let (owner, channel) = (selected.owner(), &publication.channel);
+        selected.control.idempotency.claim(owner, channel, id, Instant::now())
     });
     let repeat = |seq| Accepted { seq, duplicate: true };
     let reservation = match claim {
@@ -96,8 +96,8 @@ async fn submit_batch(
     let (now, owner) = (Instant::now(), selected.owner());
     let (mut sources, mut batch, mut reservations) = (Vec::new(), Vec::new(), Vec::new());
     for Message { publication, id } in messages {
-        let channel = || publication.channel.clone().at(selected.id);
-        let claim = id.map(|id| selected.control.idempotency.claim(owner, &channel(), id, now));
+        let channel = &publication.channel;
+        let claim = id.map(|id| selected.control.idempotency.claim(owner, channel, id, now));
         sources.push(match claim {
             Some(Claim::Known(seq)) => ResultSource::Known(seq),
             Some(Claim::Pending(pending)) => ResultSource::Pending(pending),
