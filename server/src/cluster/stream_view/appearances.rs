@@ -74,13 +74,14 @@ impl StreamView {
 
     /// What was missed is read, as far as one read goes.
     pub(super) fn handle_coverage(&mut self, now: Duration, question: &Question, answer: Answer) {
-        let (Question::Stored { from }, Answer::Stored(stored)) = (question, answer) else {
+        let (Question::Stored { .. }, Answer::Stored(stored)) = (question, answer) else {
             return self.coverage.handle_failure(now);
         };
+        let seen = self.coverage.seen();
         for (channel, seq) in &stored {
             if !self.channels.has(channel) && self.wants(channel) {
-                let chain = Chain::joining_behind(from - 1);
-                self.channels.insert(Arc::clone(channel), |_| chain);
+                // Others of it may have been dropped before what was missed in front was read.
+                self.channels.insert(Arc::clone(channel), |_| Chain::joining_behind(seen));
             }
             self.channels.change(channel, |chain, _| chain.handle_found(*seq));
         }

@@ -12,8 +12,11 @@ use crate::limits::{AUDIT_TRIES, COVERAGE_RETRY};
 /// perhaps the first of a channel that nobody here has heard of. What is missing is read.
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
-    /// Everything up to here was seen.
+    /// Everything up to here was seen, or is no matter.
     seen: u64,
+    /// Of a hole everything up to here was read, as far as it was still there: beyond `seen` until
+    /// the hole is closed, as a channel may have lost messages before they were read.
+    read: u64,
     /// The messages that were seen without a hole behind the hole, the first and the last.
     beyond: Option<(u64, u64)>,
     /// There are messages up to here, as an audit has found.
@@ -39,7 +42,7 @@ pub(super) enum Arrival {
 impl Coverage {
     /// What is missing up to here is no matter.
     pub(super) fn begin(seen: u64) -> Coverage {
-        Coverage { seen, ..Coverage::default() }
+        Coverage { seen, read: seen, ..Coverage::default() }
     }
 
     /// Everything up to here was seen.
@@ -47,12 +50,17 @@ impl Coverage {
         self.seen
     }
 
+    /// Nothing up to here is yet to be read.
+    pub(super) fn read(&self) -> u64 {
+        self.read
+    }
+
     /// A message comes as it was stored.
     pub(super) fn handle_live(&mut self, seq: u64) -> Arrival {
-        if seq <= self.seen {
+        if seq <= self.read {
             return Arrival::Known;
         }
-        if seq == self.seen + 1 {
+        if seq == self.read + 1 {
             self.advance(seq);
             return Arrival::Next;
         }
@@ -70,21 +78,24 @@ impl Coverage {
         self.known = self.known.max(last);
     }
 
-    fn advance(&mut self, seen: u64) {
-        self.seen = self.seen.max(seen);
+    fn advance(&mut self, read: u64) {
+        self.read = self.read.max(read);
         self.empty = 0;
         if let Some((first, last)) = self.beyond
-            && first <= self.seen + 1
+            && first <= self.read + 1
         {
-            self.seen = self.seen.max(last);
+            self.read = self.read.max(last);
             self.beyond = None;
+        }
+        if self.hole_to().is_none() {
+            self.seen = self.read;
         }
     }
 
     /// The last position that is missing, if any is.
     fn hole_to(&self) -> Option<u64> {
         let to = self.beyond.map_or(0, |(first, _)| first - 1).max(self.known);
-        (to > self.seen).then_some(to)
+        (to > self.read).then_some(to)
     }
 
     /// When it has something to ask; the time may be over.
@@ -96,7 +107,7 @@ impl Coverage {
     /// What is to be asked now.
     pub(super) fn question(&self, now: Duration) -> Option<Question> {
         self.next_due().filter(|due| *due <= now)?;
-        Some(Question::Stored { from: self.seen + 1 })
+        Some(Question::Stored { from: self.read + 1 })
     }
 
     pub(super) fn set_asked(&mut self, id: QuestionId) {
@@ -108,7 +119,7 @@ impl Coverage {
         self.asked.take_if(|asked| *asked == id).is_some()
     }
 
-    /// A replica has these behind what was seen, up to `last`; or nothing.
+    /// A replica has these behind what was read, up to `last`; or nothing.
     pub(super) fn handle_stored(&mut self, now: Duration, last: Option<u64>) {
         self.retry = None;
         match (last, self.hole_to()) {

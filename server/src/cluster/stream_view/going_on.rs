@@ -28,16 +28,17 @@ impl StreamView {
     /// How far it is.
     pub(crate) fn position(&self, now: Duration) -> StreamPosition {
         let behind = self.channels.served(|channel| self.wants(channel));
-        let seen = match self.covers() {
-            true => self.coverage.seen(),
-            false => self.inherited.seen.unwrap_or(self.floor),
+        let inherited = self.inherited.seen.unwrap_or(self.floor);
+        let (seen, read) = match self.covers() {
+            true => (self.coverage.seen(), self.coverage.read()),
+            false => (inherited, inherited),
         };
         let verified = self.audits.verified.unwrap_or(Verified { floor: 0, at: Duration::ZERO });
         let ago = now.saturating_sub(verified.at).as_millis();
         StreamPosition {
             life: self.life.as_ref().map_or(0, Life::epoch),
             // What was read for patterns may be beyond what is known otherwise.
-            floor: self.floor.max(seen),
+            floor: self.floor.max(read),
             seen: behind.map_or(seen, |behind| behind.min(seen)),
             verified: verified.floor.min(self.floor),
             verified_ms_ago: u64::try_from(ago).unwrap_or(u64::MAX),
