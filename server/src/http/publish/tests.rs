@@ -1,3 +1,4 @@
+use super::fuzz_publish::parse_body;
 use super::*;
 use crate::http::selected_service::MaxData;
 use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BATCH};
@@ -13,14 +14,6 @@ fn refusal(body: &[u8]) -> (StatusCode, String) {
     let body = futures(axum::body::to_bytes(response.into_body(), 1 << 20));
     let body: Value = serde_json::from_slice(&body).unwrap();
     (status, body["error"]["message"].as_str().unwrap().to_owned())
-}
-
-/// Reads a body as a request has it.
-fn parse_body(body: &[u8], max_data: MaxData) -> Result<Vec<Message>, ApiError> {
-    match is_list(body) {
-        true => parse_list(body, max_data),
-        false => Ok(vec![parse_item(&"", body, max_data)?]),
-    }
 }
 
 /// Bodies are in memory here: they are ready at the first poll.

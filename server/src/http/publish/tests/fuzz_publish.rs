@@ -39,10 +39,11 @@ pub fn publish_body(data: &[u8]) {
     }
 }
 
-fn parse_body(data: &[u8], max_data: MaxData) -> Result<Vec<Message>, ApiError> {
-    match is_list(data) {
-        true => parse_list(data, max_data),
-        false => Ok(vec![parse_item(&"", data, max_data)?]),
+/// Reads a body as a request has it.
+pub(super) fn parse_body(body: &[u8], max_data: MaxData) -> Result<Vec<Message>, ApiError> {
+    match is_list(body) {
+        true => parse_list(body, max_data),
+        false => Ok(vec![parse_item(&"", body, max_data)?]),
     }
 }
 
