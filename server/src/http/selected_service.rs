@@ -15,7 +15,7 @@ use super::control::Control;
 use super::error::ApiError;
 use super::idempotency::Owner;
 use super::request_body::BodyShare;
-use crate::limits::MAX_PUBLISH_BODY;
+use crate::limits::{MAX_PUBLISH_BODY, PUBLISH_LINE_REST};
 use crate::read_files::without_mark;
 
 /// The service that the path names, or the only one there is; the caller's key is valid for it.
@@ -35,6 +35,13 @@ pub(super) struct MaxData {
     pub(super) bytes: usize,
     /// Levels of lists and objects.
     pub(super) depth: usize,
+}
+
+impl MaxData {
+    /// Bytes of a whole message: its data and its names.
+    pub(super) fn message_bytes(self) -> usize {
+        self.bytes.saturating_add(PUBLISH_LINE_REST)
+    }
 }
 
 /// The parts of a path that have names.

@@ -13,7 +13,7 @@ use crate::http::cpu_turns::CpuTurns;
 use crate::http::error::ApiError;
 use crate::http::present;
 use crate::http::selected_service::MaxData;
-use crate::limits::{MAX_PUBLISH_BATCH, PUBLISH_LINE_REST};
+use crate::limits::MAX_PUBLISH_BATCH;
 use crate::read_files::without_mark;
 
 /// One message as publishers write it; without `data` it is `{}`, as in the envelope.
@@ -137,10 +137,10 @@ pub(super) fn parse_key(place: &dyn Display, key: &str) -> Result<MessageKey, Ap
 pub(super) fn check_length(
     place: &dyn Display,
     bytes: &[u8],
-    MaxData { bytes: most, .. }: MaxData,
+    max_data: MaxData,
 ) -> Result<(), ApiError> {
-    let len = bytes.len();
-    if len > most.saturating_add(PUBLISH_LINE_REST) {
+    let (len, most) = (bytes.len(), max_data.bytes);
+    if len > max_data.message_bytes() {
         let text = format!("{place}{len} bytes are more than max_message_size = {most} allows");
         return Err(ApiError::too_large(text));
     }

@@ -24,9 +24,7 @@ use crate::http::cpu_turns::CpuTurns;
 use crate::http::error::ApiError;
 use crate::http::rule_headers::Given;
 use crate::http::selected_service::{MaxData, SelectedService};
-use crate::limits::{
-    MAX_PUBLISH_BATCH, PUBLISH_LINE_REST, PUBLISH_STREAM_IDLE, PUBLISH_STREAM_PATIENCE,
-};
+use crate::limits::{MAX_PUBLISH_BATCH, PUBLISH_STREAM_IDLE, PUBLISH_STREAM_PATIENCE};
 
 /// Reads and publishes to the end, or to the first line that cannot be published.
 pub(super) async fn publish(
@@ -85,7 +83,7 @@ impl Stream {
             }
             searched = buffer.len();
             share.resize(searched)?;
-            let most = self.max_data.bytes + PUBLISH_LINE_REST;
+            let most = self.max_data.message_bytes();
             if buffer.len() > most {
                 let line = self.progress.lines + 1;
                 let text = format!("line {line} has more than {most} bytes");
