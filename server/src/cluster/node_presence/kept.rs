@@ -78,8 +78,7 @@ impl Kept {
 
     /// A connection has subscribed no more. Returns a member to be looked at when `until` has come.
     pub(super) fn leave(&mut self, connection: Uuid, ended: bool, until: Time) -> Option<Member> {
-        let by: Vec<_> = self.told_by.range(of_connection(connection)).copied().collect();
-        by.iter().for_each(|one| _ = self.told_by.remove(one));
+        self.told_by.extract_if(of_connection(connection), |_| true).for_each(drop);
         self.roster.leave(connection, ended, until)
     }
 

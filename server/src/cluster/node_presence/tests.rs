@@ -68,7 +68,7 @@ impl Crowd {
         }
     }
 
-    /// Nobody says anything.
+    /// The other nodes send nothing for so long.
     fn wait(&mut self, seconds: u64) {
         let end = self.now + Duration::from_secs(seconds);
         while self.now < end {

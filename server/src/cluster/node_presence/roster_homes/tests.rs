@@ -84,7 +84,7 @@ fn what_comes_late_of_a_node_that_was_handed_over_takes_nobody_along() {
     assert_eq!(tell(&mut homes, 1, vec![entered(2, "bob")]), []);
     homes.forget(NOW, THERE);
     assert_eq!(homes.connections, 1);
-    // It is gone when the node says so that has it, whoever told of it.
+    // The node that has the connection ends it, also where both nodes told of it.
     tell(&mut homes, 0, vec![entered(2, "bob")]);
     assert_eq!(homes.connections, 1);
     tell_by(HERE, &mut homes, 1, vec![left(2)]);
