@@ -6,18 +6,18 @@ use crate::support::tools::{run_client, run_client_with};
 
 const SCRIPT: &str = "chromium_live.mjs";
 /// The client that does not read is still there when a page on a slow machine looks for it.
-const LONG_LOG: &str = "--log-frames=20000 --log-bytes=64MiB";
+const PATIENT: &str = "--log-frames=20000 --log-bytes=64MiB --keepalive-interval=10m";
 
 #[test]
 fn the_page_moves_under_load_and_what_it_publishes_comes_back() {
     let test = "the_page_moves_under_load_and_what_it_publishes_comes_back";
-    run_client(test, SCRIPT, &Server::start(LONG_LOG));
+    run_client(test, SCRIPT, &Server::start(PATIENT));
 }
 
 #[test]
 fn the_page_is_live_over_a_certificate_that_the_browser_trusts() {
     let test = "the_page_is_live_over_a_certificate_that_the_browser_trusts";
-    run_client(test, SCRIPT, &Server::start(&format!("--auto-cert {LONG_LOG}")));
+    run_client(test, SCRIPT, &Server::start(&format!("--auto-cert {PATIENT}")));
 }
 
 #[test]

@@ -11,13 +11,14 @@ const mode = process.env.LIVE_MODE ?? "live";
 const pictures = process.env.SCREENSHOTS;
 const key = process.env.LIVE_KEY;
 const PICTURE_SECONDS = 30;
+const TIMEOUT_MS = 120_000;
 
 const faults = [];
 const browser = await launch({ trust: mode === "live" });
 
 async function open(options = {}) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
-  page.setDefaultTimeout(120_000);
+  page.setDefaultTimeout(TIMEOUT_MS);
   page.on("console", (message) => {
     // Messages of the browser itself: a certificate that it does not trust, a 401, and the 404 of a
     // connection that is gone.
@@ -112,18 +113,21 @@ async function tryIt(page) {
   await page.waitForSelector("#log li:has-text('Closed: closed by the application.')");
 }
 
-/** Searches until the page shows `selector`: what is looked for comes and goes. */
+/**
+ * Searches until the page shows `selector`, as what is looked for comes and goes. The next search
+ * begins when the last one is answered: a slow page would never show an answer otherwise.
+ */
 async function search(page, by, sought, selector) {
   await page.selectOption("#by", by);
   await page.fill("#sought", sought);
+  const end = Date.now() + TIMEOUT_MS;
   for (;;) {
     await page.click("#search button");
-    const found = page.locator(selector).first();
-    try {
-      return await found.waitFor({ timeout: 500 });
-    } catch (error) {
-      if (error.name !== "TimeoutError") throw error;
-    }
+    await page.waitForSelector("#found tbody tr, #told:not(:empty), #amiss:not(:empty)");
+    if (await page.locator(selector).count()) return;
+    const shown = await page.locator("#found tbody, #told, #amiss").allTextContents();
+    assert(Date.now() < end, `no ${selector} for ${by} ${sought}: ${shown.join(" ")}`);
+    await page.waitForTimeout(200);
   }
 }
 
