@@ -221,12 +221,7 @@ impl Parts {
         for join in waiting.joins {
             let (to, answer) = match is_followed {
                 true => channels.join_after_waiting(cx, index, (join, is_whole)),
-                false => {
-                    // Whoever was told of the channel is told again.
-                    let name = channels.name(index).clone();
-                    channels.handle_declined(cx, join.from, &name);
-                    (join.from, join.refused(ChannelRefusal::Unavailable))
-                }
+                false => (join.from, channels.refuse_join(cx, index, join)),
             };
             links.answer(to, answer);
         }

@@ -7,7 +7,9 @@ use crate::broker::channel::unpublished::Maker;
 use crate::broker::context::Context;
 use crate::broker::shard_messages::{JoinRequest, Joined, Lanes, Notice, Request, Wanted};
 use crate::shared_frame::Frame;
-use crate::types::{AddressGroup, ChannelIndex, ChannelName, JoinToken, OperationId, Seq, ShardId};
+use crate::types::{
+    AddressGroup, ChannelIndex, ChannelName, ChannelRefusal, JoinToken, OperationId, Seq, ShardId,
+};
 
 impl Channels {
     /// Takes in a shard with subscribers, and answers it; later, where an external order must be
@@ -25,6 +27,21 @@ impl Channels {
             Ok(index) => Some(Exchange::add_shard(cx, &mut self.table[index], join)),
             Err(why) => Some(join.refused(why)),
         }
+    }
+
+    /// A join that has waited is refused. Returns the answer.
+    pub(in crate::broker) fn refuse_join(
+        &mut self,
+        cx: &mut Context,
+        index: ChannelIndex,
+        join: JoinRequest,
+    ) -> Notice {
+        let name = self.table[index].name.clone();
+        // Whoever was told of the channel is told again.
+        self.handle_declined(cx, join.from, &name);
+        // It takes nothing any more of what an earlier join has it sent.
+        Exchange::drop_shard(cx, &mut self.table[index], join.from, None);
+        join.refused(ChannelRefusal::Unavailable)
     }
 
     /// A shard has no subscribers any more. Answered behind the frames that were sent to it.
