@@ -152,8 +152,8 @@ impl Plan {
 
 #[test]
 fn where_the_order_is_elsewhere_hubs_that_are_handed_over_lose_and_repeat_nothing() {
-    // Two that once failed: a channel with subscribers was with no home; a home went on with a shard
-    // whose second join it had refused.
+    // Two that once failed: a channel with subscribers was with no home; a home went on with a
+    // shard whose second join it had refused.
     let things = ["handed over", "epochs", "upstream_repeated", "handovers given up"];
     run_meeting(&[1_064, 1_304], 1, |seed| Plan::outside_handed_over(seed, None), &things);
 }
