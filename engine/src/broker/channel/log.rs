@@ -24,6 +24,9 @@ pub(crate) struct Log {
     /// When the newest message was accepted, also when its frame is gone.
     last_at: Option<Time>,
     entries: VecDeque<Entry>,
+    /// Position and time of the oldest of them, if there are any: each tick and each message asks,
+    /// and among many channels the entry itself is in no cache.
+    oldest: (Seq, Time),
     /// Sum of the bytes before the oldest frame; only differences of sums mean anything.
     start: u64,
     /// The sum after the newest.
@@ -53,6 +56,9 @@ struct Entry {
     replaced: bool,
 }
 
+/// So many entries at the end are looked at one by one.
+const NEAR: usize = 4;
+
 /// Bytes of a frame's encodings beside the plain one.
 fn encodings(frame: &Frame) -> usize {
     frame.weight() - frame.bytes().len()
@@ -74,6 +80,7 @@ impl Log {
             sparse: false,
             last_at: None,
             entries: VecDeque::new(),
+            oldest: Default::default(),
             start: 0,
             end: 0,
             encodings: 0,
@@ -160,6 +167,9 @@ impl Log {
         self.end += frame.bytes().len() as u64;
         self.encodings += encodings(&frame);
         self.replace(&frame);
+        if self.entries.is_empty() {
+            self.oldest = (frame.seq, frame.accepted_at);
+        }
         self.entries.push_back(Entry::new(frame, self.end, counted));
     }
 
@@ -186,6 +196,7 @@ impl Log {
             self.encodings += encodings(frame);
             added += frame.weight();
         }
+        self.note_oldest();
         added
     }
 
@@ -205,6 +216,7 @@ impl Log {
     /// Drops the oldest frame. `keep`: room for the newest messages of keys; none are kept without.
     pub(crate) fn evict(&mut self, keep: Option<KeepRoom>) -> Option<Rc<Frame>> {
         let Entry { frame, end, replaced, .. } = self.entries.pop_front()?;
+        self.note_oldest();
         self.start = end;
         self.encodings -= encodings(&frame);
         let mut lost = (!replaced).then_some(frame.seq);
@@ -249,7 +261,13 @@ impl Log {
 
     /// The oldest frame's position, and when it was accepted.
     pub(crate) fn oldest(&self) -> Option<(Seq, Time)> {
-        self.entries.front().map(|entry| (entry.seq, entry.accepted_at))
+        (!self.entries.is_empty()).then_some(self.oldest)
+    }
+
+    /// Another frame is the oldest.
+    fn note_oldest(&mut self) {
+        let oldest = self.entries.front().map(|entry| (entry.seq, entry.accepted_at));
+        self.oldest = oldest.unwrap_or_default();
     }
 
     /// Place of the first entry that brings a reader at `cursor` forward.
@@ -257,6 +275,12 @@ impl Log {
         // The common case: the reader has everything, and no entry is looked at.
         if cursor > self.head {
             return self.entries.len();
+        }
+        // Else it has nearly everything: what is newest is in the cache, the middle is not.
+        let newest = self.entries.iter().rev().take(NEAR);
+        let near = newest.take_while(|entry| entry.seq >= cursor).count();
+        if near < NEAR {
+            return self.entries.len() - near;
         }
         self.entries.partition_point(|entry| entry.seq < cursor)
     }
@@ -331,6 +355,7 @@ impl Log {
     fn bytes_behind(&self, place: usize) -> usize {
         let below = match place {
             0 => self.start,
+            place if place == self.entries.len() => self.end,
             place => self.entries[place - 1].end,
         };
         (self.end - below) as usize
