@@ -1,6 +1,9 @@
 //! All channels of a shard, by index and by name.
 
-use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
 
 use super::Channel;
 use crate::types::ChannelIndex;
@@ -11,7 +14,11 @@ use crate::types::ChannelName;
 pub(super) struct Table {
     entries: Vec<Entry>,
     free: Vec<u32>,
-    by_name: HashMap<ChannelName, ChannelIndex>,
+    /// By their names, which stand with the channels: those are needed anyway, and what is here
+    /// stays in the cache among many channels.
+    by_name: HashTable<Named>,
+    /// Keyed: names are of strangers' choice.
+    hasher: RandomState,
 }
 
 #[derive(Debug)]
@@ -21,9 +28,29 @@ struct Entry {
     channel: Option<Channel>,
 }
 
+/// A channel with a name of this hash.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    hash: u32,
+    index: ChannelIndex,
+}
+
+impl Named {
+    /// Its hash, as the table wants it: different in its highest and in its lowest bits.
+    fn spread(&self) -> u64 {
+        u64::from(self.hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
 impl Table {
+    fn named(&self, name: &ChannelName, index: ChannelIndex) -> Named {
+        Named { hash: self.hasher.hash_one(name) as u32, index }
+    }
+
     pub(super) fn find(&self, name: &ChannelName) -> Option<ChannelIndex> {
-        self.by_name.get(name).copied()
+        let sought = self.named(name, ChannelIndex::new(0, 0));
+        let is_sought = |one: &Named| one.hash == sought.hash && self[one.index].name == *name;
+        self.by_name.find(sought.spread(), is_sought).map(|one| one.index)
     }
 
     pub(super) fn add(&mut self, channel: Channel) -> ChannelIndex {
@@ -32,10 +59,11 @@ impl Table {
             self.entries.push(Entry { index: ChannelIndex::new(slot, 0), channel: None });
             slot
         });
-        let entry = &mut self.entries[slot as usize];
-        self.by_name.insert(channel.name.clone(), entry.index);
-        entry.channel = Some(channel);
-        entry.index
+        let index = self.entries[slot as usize].index;
+        let named = self.named(&channel.name, index);
+        self.by_name.insert_unique(named.spread(), named, Named::spread);
+        self.entries[slot as usize].channel = Some(channel);
+        index
     }
 
     pub(super) fn remove(&mut self, index: ChannelIndex) -> Option<Channel> {
@@ -43,8 +71,12 @@ impl Table {
         let entry = &mut self.entries[index.slot() as usize];
         entry.index = index.next_generation();
         let channel = entry.channel.take()?;
-        self.by_name.remove(&channel.name);
         self.free.push(index.slot());
+        let named = self.named(&channel.name, index);
+        let is_this = |one: &Named| one.index == index;
+        if let Ok(found) = self.by_name.find_entry(named.spread(), is_this) {
+            found.remove();
+        }
         Some(channel)
     }
 
