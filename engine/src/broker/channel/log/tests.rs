@@ -35,6 +35,7 @@ proptest! {
                 }
             }
             prop_assert_eq!(log.bytes(), list.iter().map(|f| f.1).sum::<usize>());
+            prop_assert_eq!(log.oldest().map(|(seq, _)| seq.0), list.front().map(|f| f.0));
             for cursor in 100..log.head().0 + 2 {
                 let want: Vec<u64> =
                     list.iter().map(|f| f.0).filter(|seq| *seq >= cursor).collect();
