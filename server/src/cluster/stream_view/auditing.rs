@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::audits::{Audit, Stage, Verified};
 use super::channels::retry_after;
 use super::coverage::Coverage;
-use super::going_on::Inherited;
 use super::life::{Life, Verdict};
 use super::{Answer, Event, StreamInfo, StreamView};
 use crate::limits::{AUDIT_TRIES, NEWEST_CHANNELS};
@@ -113,13 +112,17 @@ impl StreamView {
         self.coverage = Coverage::begin(seen);
         self.coverage.handle_known(info.last_seq);
         self.life = Some(Life::new(&info));
-        self.inherited = Inherited::default();
+        self.inherited.begin_life(seen);
         self.floor = info.last_seq;
         self.audits.verified = Some(Verified { floor: info.last_seq, at: now });
         self.was_out_of_touch = false;
         self.questions.forget_all();
         self.channels.events.push_back(Event::Epoch(info.epoch));
         self.channels.restart(self.floor);
+        if let Some(seen) = self.inherited.seen {
+            // Any channel may be one that patterns want.
+            self.channels.join_all_behind(seen, |_| true);
+        }
         self.begin_watched();
     }
 

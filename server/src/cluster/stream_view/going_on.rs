@@ -19,6 +19,14 @@ pub(super) struct Inherited {
     is_unsure: bool,
 }
 
+impl Inherited {
+    /// A life begins, of which nothing was missed. Patterns that are not known yet want it from
+    /// this position on.
+    pub(super) fn begin_life(&mut self, seen: u64) {
+        *self = Inherited { seen: self.seen.map(|_| seen), is_unsure: false };
+    }
+}
+
 impl StreamView {
     /// The stream as it is when the node begins, before anything else.
     pub(crate) fn begin(&mut self, info: StreamInfo) {

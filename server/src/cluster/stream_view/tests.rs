@@ -364,3 +364,17 @@ fn before_patterns_are_known_channels_begin_where_the_process_before_was_for_the
     let missed = Step::Deliver { prev: 4, message: message(8, 4, at(0)) };
     assert_eq!(asked.events(), [step("room", missed)]);
 }
+
+#[test]
+fn a_life_that_begins_before_patterns_are_known_is_theirs_from_its_first_message() {
+    let mut asked = Asked::begun(9);
+    let position = asked.view.position(asked.now);
+    asked.view.take_over(asked.now, &position);
+    assert!(asked.view.go_on(&"room".into(), (7, 7)));
+    let info = StreamInfo { epoch: 2, created: 1, first_seq: 1, last_seq: 2 };
+    asked.view.begin(info);
+    assert_eq!((asked.events(), asked.view.position(asked.now).seen), (vec!["Epoch(2)".into()], 0));
+    asked.view.watch(watched(&["ro"]));
+    asked.expect(Question::Info, Answer::Info(info));
+    asked.expect(Question::Stored { from: 1 }, Answer::Stored(vec![("room".into(), 2)]));
+}
