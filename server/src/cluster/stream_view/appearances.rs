@@ -29,11 +29,14 @@ impl StreamView {
         self.life.is_some()
     }
 
-    /// Those that are asked for and have not begun do so no later than here.
+    /// Those that are asked for and have not begun do so no later than here. Before patterns that
+    /// were handed over are known, any channel may be theirs.
     pub(super) fn begin_watched(&mut self) {
         if self.covers() {
             let (seen, watched) = (self.coverage.seen(), &self.watched);
             self.channels.join_all_behind(seen, |channel| watched.matches(channel));
+        } else if let Some(seen) = self.inherited.seen {
+            self.channels.join_all_behind(seen, |_| true);
         }
     }
 

@@ -119,10 +119,6 @@ impl StreamView {
         self.questions.forget_all();
         self.channels.events.push_back(Event::Epoch(info.epoch));
         self.channels.restart(self.floor);
-        if let Some(seen) = self.inherited.seen {
-            // Any channel may be one that patterns want.
-            self.channels.join_all_behind(seen, |_| true);
-        }
         self.begin_watched();
     }
 
