@@ -61,7 +61,13 @@ impl Channels {
         from: ShardId,
         name: &ChannelName,
     ) {
-        let Some(index) = self.table.find(name) else { return };
+        if let Some(index) = self.table.find(name) {
+            self.decline(cx, index, from);
+        }
+    }
+
+    /// A shard that was told of a channel is not served: the next publication tells it again.
+    pub(super) fn decline(&mut self, cx: &mut Context, index: ChannelIndex, from: ShardId) {
         let channel = &mut self.table[index];
         let Role::Home(home) = &channel.role else { return };
         if home.invited(from).is_some() {

@@ -36,10 +36,8 @@ impl Channels {
         index: ChannelIndex,
         join: JoinRequest,
     ) -> Notice {
-        let name = self.table[index].name.clone();
-        // Whoever was told of the channel is told again.
-        self.handle_declined(cx, join.from, &name);
-        // It takes nothing any more of what an earlier join has it sent.
+        self.decline(cx, index, join.from);
+        // The shard takes nothing any more of what the home sends it for an earlier join.
         Exchange::drop_shard(cx, &mut self.table[index], join.from, None);
         join.refused(ChannelRefusal::Unavailable)
     }
