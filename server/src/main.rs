@@ -73,6 +73,7 @@ fn main() {
                 // The command line was understood before, and is the same.
                 Err(ArgsError::Usage(usage)) => usage.exit(),
             };
+            forgo_huge_pages();
             run::serve(settings, state, Box::new(read), take_over)
         }
     };
@@ -81,6 +82,18 @@ fn main() {
         Ok(Ended::Drained) => exit(0),
         Ok(Ended::Interrupted(signal)) => exit(BY_SIGNAL + signal),
         Err(error) => fail(&error),
+    }
+}
+
+/// Without huge pages: a page fault may wait for one until other memory is moved together, and a
+/// shard for the fault, 10 ms and more (docs/decisions/0059-no-huge-pages.md).
+fn forgo_huge_pages() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::warn!(
+            %error,
+            "the kernel may give huge pages: deliveries may wait for page faults; see \
+             /sys/kernel/mm/transparent_hugepage/defrag"
+        );
     }
 }
 

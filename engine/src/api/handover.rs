@@ -5,11 +5,9 @@
 //!   same on a socket; `secret_file`: what is said there;
 //! * [`Predecessor`]: of the process that serves; [`Successor`]: of the one that is to;
 //! * `shards`: the steps that the predecessor's shards take together;
-//! * `luggage`: what goes over beside the shards' state; `steps`: what takes how long;
-//!   `huge_pages`: what page faults do not wait for.
+//! * `luggage`: what goes over beside the shards' state; `steps`: what takes how long.
 
 mod conversation;
-mod huge_pages;
 mod luggage;
 mod peer_link;
 mod predecessor;

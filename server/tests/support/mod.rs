@@ -201,11 +201,15 @@ impl Server {
 
     /// Bytes of anonymous memory it has in use.
     pub fn anonymous_memory(&self) -> i64 {
+        self.process_status("RssAnon:").expect("kilobytes") * 1024
+    }
+
+    /// A number of /proc/PID/status.
+    pub fn process_status(&self, field: &str) -> Option<i64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id()));
         let status = status.expect("it runs");
-        let field = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-        let kilobytes = field.and_then(|rest| rest.split_whitespace().next()?.parse::<i64>().ok());
-        kilobytes.expect("kilobytes") * 1024
+        let value = status.lines().find_map(|line| line.strip_prefix(field))?;
+        value.split_whitespace().next()?.parse().ok()
     }
 
     /// Whether it still runs.

@@ -1,4 +1,5 @@
-//! What may stand still while clients are served: standard error, and the control thread.
+//! What may stand still while clients are served: standard error, the control thread, and
+//! page faults.
 
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::net::TcpStream;
@@ -214,4 +215,10 @@ fn the_watchdog_is_not_calmed_while_a_shard_or_the_control_thread_stands_still()
     drop(resume);
     tracer.join().expect("the thread goes on");
     calmed();
+}
+
+#[test]
+fn page_faults_wait_for_no_huge_pages() {
+    let server = Server::start("");
+    assert_eq!(server.process_status("THP_enabled:"), Some(0));
 }

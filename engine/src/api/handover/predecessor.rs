@@ -10,7 +10,6 @@ use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
 use super::conversation::{Conversation, End, Words};
-use super::huge_pages::NoHugePages;
 use super::luggage::{self, Listening};
 use super::peer_link::{VERSION, other_version};
 use super::sequence::Side;
@@ -236,7 +235,6 @@ impl Stopped {
     pub fn finish(self, blobs: &[Blob]) -> Result<HandedOver, NotHandedOver> {
         let Stopped { mut conversation, mut shards, mut engine, started, used, .. } = self;
         let (handshakes, sent) = (self.handshakes, self.sent);
-        let _no_huge_pages = NoHugePages::begin();
         if let Err(why) = shards.await_sweeps() {
             return Err(conversation.failed(&why).into());
         }

@@ -10,7 +10,6 @@ use crossbeam::channel::Sender;
 use rustix::process::{PTracer, Pid, set_ptracer};
 
 use super::conversation::{Conversation, End, Words};
-use super::huge_pages::NoHugePages;
 use super::luggage;
 use super::peer_link::{Message, VERSION, other_version};
 use super::sequence::Side;
@@ -81,8 +80,6 @@ pub struct Prepared {
     /// What was read: overwriting it waits until this process serves.
     state: Message,
     steps: Steps,
-    /// Until it is known who serves.
-    _no_huge_pages: NoHugePages,
 }
 
 impl Successor {
@@ -209,21 +206,13 @@ impl StandingBy {
             }
         };
         drop(early);
-        let _no_huge_pages = NoHugePages::begin();
         let state = conversation.done(Words::default())?;
         let mut steps = Steps::begin(state.came_at);
         steps.end("read");
         match import((&state.body, epoch), (&mut histories, book), &orders, &mut steps) {
-            Ok((blobs, used)) => Ok(Prepared {
-                orders,
-                handle,
-                conversation,
-                blobs,
-                used,
-                state,
-                steps,
-                _no_huge_pages,
-            }),
+            Ok((blobs, used)) => {
+                Ok(Prepared { orders, handle, conversation, blobs, used, state, steps })
+            }
             Err(why) => {
                 drop(orders);
                 Err(conversation.failed(&why).into())
