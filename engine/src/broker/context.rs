@@ -15,6 +15,8 @@ use crate::config::{ChannelClass, ClassTable, Config, Service};
 use crate::telemetry::Recorder;
 use crate::types::{ChannelName, ConnectionKey, Epoch, Homes, Now, ServiceId, ShardId, Time};
 use crate::wire::encoder::{Encoder, Stamp};
+use crate::wire::frame::{self, Opcode};
+use crate::wire::reply::{self, Gap};
 
 /// The surroundings of a shard's components.
 pub(super) struct Context {
@@ -147,6 +149,20 @@ impl Context {
         let mut out = Vec::new();
         write(&mut self.encoder, stamp, &mut out);
         out
+    }
+
+    /// What subscribers get in the place of messages of a channel that are missing. Where their
+    /// protocol has nothing for that, it is a PONG that nobody asked for, which means nothing (RFC
+    /// 6455 5.5.3).
+    pub(super) fn gap_message(&mut self, name: &ChannelName, gap: &Gap) -> Vec<u8> {
+        if self.service(name.service()).protocol.has_gaps() {
+            return self.encode(|encoder, stamp, out| {
+                encoder.write(stamp, None, &reply::gap(name, gap), out);
+            });
+        }
+        let mut pong = Vec::new();
+        frame::encode(Opcode::Pong, &[], &mut pong);
+        pong
     }
 
     /// The current time as in envelopes.

@@ -21,6 +21,11 @@ impl Protocol {
     pub(crate) fn is_periodic(&self, channel: &str) -> bool {
         matches!(self, Protocol::Custom(custom) if custom.channel() == channel)
     }
+
+    /// Whether its clients know the message that stands for others that they do not get.
+    pub(crate) fn has_gaps(&self) -> bool {
+        !matches!(self, Protocol::Custom(_))
+    }
 }
 
 /// A protocol in which every client gets updates of one channel, once a second. Messages are texts

@@ -5,9 +5,9 @@ use std::net::TcpStream;
 
 use crate::support::Server;
 use crate::support::session_buddy::{connect, publish, skills, update};
-use crate::support::ws::Client;
+use crate::support::ws::{Client, FIN, Frame, PONG};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn everybody_gets_what_was_last_published_once_a_second() {
@@ -92,4 +92,33 @@ fn a_ping_is_answered_and_the_family_s_envelope_is_not_spoken() {
         .unwrap();
     assert_eq!(pong, json!({"type": "pong"}));
     server.wait_metric("websocket_message_errors_total", "error_type=\"decode_error\"", 1.0);
+}
+
+#[test]
+fn a_slow_client_is_skipped_to_the_next_update_without_a_word_that_it_does_not_know() {
+    let class = [("URINGCAST_CLASS", "metrics slow=skip, slow-bytes=64KiB")];
+    let flags = "--preset=session-buddy --shards=2 --keepalive-interval=1h";
+    let server = Server::start_in(flags, &class);
+    let mut client = connect(&server);
+    let large = json!({"top_skills": [], "anomalies": ["x".repeat(900_000)]});
+    assert_eq!(publish(&server, &large).status, 202);
+    // Updates come once a second, and a socket takes some of them.
+    server.logged("passing over messages of a slow client");
+    let last = json!({"top_skills": skills(&["last"]), "anomalies": []});
+    assert_eq!(publish(&server, &last).status, 202);
+    let mut passed_over = 0;
+    loop {
+        let frame = client.frame().unwrap();
+        if frame == (Frame { first: FIN | PONG, payload: vec![] }) {
+            passed_over += 1;
+            continue;
+        }
+        let message: Value = serde_json::from_slice(&frame.payload).unwrap();
+        assert_eq!(message["type"], "metrics_update", "{message}");
+        if message["data"] == last {
+            break;
+        }
+    }
+    assert!(passed_over > 0);
+    server.wait_metric("uringcast_skipped_total", "", 1.0);
 }

@@ -11,7 +11,7 @@ use crate::broker::shard_messages::{JoinRequest, Joined, Kept, Lanes, Notice, Wa
 use crate::shared_frame::Frame;
 use crate::telemetry::Count;
 use crate::types::{ChannelIndex, Epoch, JoinToken, Seq, ShardId};
-use crate::wire::reply::{self, Gap, GapReason};
+use crate::wire::reply::{Gap, GapReason};
 
 /// Channels homed here with something new for other shards.
 #[derive(Debug, Default)]
@@ -136,8 +136,7 @@ impl Exchange {
         let from = log.head().next();
         // A lane or the home's log was too short: no fault of a client.
         let gap = Gap { from, to, reason: GapReason::Retention, epoch: log.epoch() };
-        let bytes = cx
-            .encode(|encoder, stamp, out| encoder.write(stamp, None, &reply::gap(name, &gap), out));
+        let bytes = cx.gap_message(name, &gap);
         cx.recorder.count(Count::Missed, to.0 - from.0 + 1);
         let frame = Frame::gap(bytes.into_boxed_slice(), from, to, cx.time());
         retention.append(cx, table, index, Rc::new(frame), false);

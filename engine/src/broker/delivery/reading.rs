@@ -14,7 +14,7 @@ use crate::broker::context::Context;
 use crate::shared_frame::Frame;
 use crate::telemetry::Count;
 use crate::types::Seq;
-use crate::wire::reply::{self, Gap, GapReason};
+use crate::wire::reply::{Gap, GapReason};
 
 /// One reading at a cursor.
 pub(super) struct Reading<'a> {
@@ -159,9 +159,7 @@ impl Reading<'_> {
             return;
         }
         let name = self.channels.name(self.cursor.channel);
-        let frame = self.cx.encode(|encoder, stamp, out| {
-            encoder.write(stamp, None, &reply::gap(name, &gap), out);
-        });
+        let frame = self.cx.gap_message(name, &gap);
         self.joined.extend(self.form.message(frame, to));
     }
 
