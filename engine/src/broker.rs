@@ -2,8 +2,8 @@
 //!
 //! * `hub`: composition, and the contract with the event loop; `core`: what needs two components;
 //! * `session`, `delivery`, `link`, `connection`, `channel`: the components, from the top down;
-//! * `patterns`, `pattern_set`, `reach`: subscriptions to all channels whose names begin alike;
-//! * `presence`, `presence_turn`: who is subscribed, where that is kept;
+//! * `patterns`, `pattern_set`, `reach`: subscriptions to all channels with the same name prefix;
+//! * `presence`, `presence_turn`: the members of channels, where these are kept;
 //! * `context`, `timers`, `turn_limits`: time, settings, and what components ask of those above;
 //! * `reconnects`: clients that are told to reconnect, and when their connections are closed;
 //! * `shared_count`: what the services of a fleet share, and how much of it each may take;

@@ -128,7 +128,7 @@ pub struct Service {
     pub listen: Vec<SocketAddr>,
     /// Serve TLS with this configuration.
     pub tls: Option<TlsSource>,
-    /// The proxies whose headers are trusted.
+    /// The proxies from which headers are trusted.
     pub proxies: Proxies,
     /// Open connections of the service, on all shards together.
     pub max_connections: usize,
@@ -244,7 +244,7 @@ pub struct Config {
     pub inherited: Vec<Arc<TcpListener>>,
     /// Where the ends of connections are reported. What it has no room for is counted and dropped.
     pub ends: Option<SyncSender<ConnectionEnd>>,
-    /// Who gives the messages of channels their order; the engine itself without one.
+    /// The external order of the channels' messages; without one the engine orders them itself.
     pub external_order: Option<Arc<dyn ExternalOrder>>,
 }
 

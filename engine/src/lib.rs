@@ -1,20 +1,20 @@
 //! Uringcast's engine: takes one event and puts it on a hundred thousand sockets.
 //!
-//! A program that embeds it is a WebSocket server of its own: it says where to listen and who may
-//! come, publishes, and gets counts and latencies back. `examples/embed.rs` is the shortest one,
-//! [`Engine`] has it as a snippet. Threads, sockets, TLS, the protocol (docs/PROTOCOL.md) and slow
-//! clients are the engine's; it needs Linux 6.1 or later, and has no cargo features: what can be
-//! chosen is a field of [`Config`] or [`Service`].
+//! A program that embeds it is a WebSocket server of its own: it says where to listen and which
+//! clients may connect, publishes, and gets counts and latencies back. `examples/embed.rs` is the
+//! shortest one, [`Engine`] has it as a snippet. Threads, sockets, TLS, the protocol
+//! (docs/PROTOCOL.md) and slow clients are the engine's; it needs Linux 6.1 or later, and has no
+//! cargo features: what can be chosen is a field of [`Config`] or [`Service`].
 //!
 //! * **Start, and end without a loss**: [`Engine::start`] with a [`Config`] of one [`Service`] or
 //!   several; [`Engine::drain`].
 //! * **Publish from any thread**: [`Engine::publisher`]: [`Publisher::try_publish`] gives a
 //!   [`Ticket`], to wait for or to await; a batch, or independent ones:
 //!   [`Publisher::try_publish_batch`], [`Publisher::publish_each`].
-//! * **Decide who connects**: [`Access`]: its [`AuthMode`], [`Origins`] of browsers' pages, and
-//!   caps. The program judges tokens: [`Engine::verifications`] hands each over, and
+//! * **Decide which clients connect**: [`Access`]: its [`AuthMode`], [`Origins`] of browsers'
+//!   pages, and caps. The program judges tokens: [`Engine::verifications`] hands each over, and
 //!   [`Verification::answer`] takes a [`Verdict`] with an [`Identity`].
-//! * **Decide who subscribes and publishes**: [`Rule`]s of channels and permissions in
+//! * **Decide which clients subscribe and publish**: [`Rule`]s of channels and permissions in
 //!   [`Access`], or the [`ClassRule`] of the channels; the permissions are the [`Identity`]'s.
 //! * **Answer requests in a protocol of one's own**: [`Protocol::Custom`] with a
 //!   [`SessionProtocol`]; in the engine's own protocol a [`StatusRequest`] asks for a channel's
@@ -24,10 +24,10 @@
 //!   [`ClientCommand`].
 //! * **Replace settings while it runs**: [`Engine::live_config`], a [`LiveConfig`].
 //! * **Share the order of channels with other engines**: an [`ExternalOrder`] gives messages their
-//!   positions, and delivers by [`Engine::external_feed`]. It is told who is present, and may keep
-//!   a [`Roster`] of each channel.
+//!   positions, and delivers by [`Engine::external_feed`]. It gets reports of presence, and may
+//!   keep a [`Roster`] of each channel.
 //! * **Hand all connections over to another process**: [`Engine::predecessor`], [`Successor`].
-//! * **Encrypt**: [`TlsSource`], whose configuration can be replaced while it runs; [`KernelTls`].
+//! * **Encrypt**: [`TlsSource`]: its configuration can be replaced while it runs; [`KernelTls`].
 //! * **Bound what a channel keeps, and join small messages**: [`Retention`]; of some
 //!   channels otherwise: [`ClassRule`], of which [`ChannelClass`]es are made.
 //! * **See what happens**: [`Engine::collect`] into [`telemetry::Totals`]; [`exposition`] makes
@@ -40,7 +40,7 @@
 //! code. [`limits`] has every bound. Other modules can be reached by benchmarks and tests, are not
 //! in this documentation, and change with any version.
 //!
-//! The rest of this page is for those who work on the engine.
+//! The rest of this page is for developers of the engine.
 //!
 //! # The path of a message
 //!

@@ -1,4 +1,4 @@
-//! Who is subscribed to one channel, and what its subscribers were told of that.
+//! The members of one channel, and what was reported of them to its subscribers.
 
 mod change;
 mod handover;
@@ -12,13 +12,14 @@ pub use self::change::RosterChange;
 use crate::limits::{PRESENCE_COUNTS, PRESENCE_NAMED};
 use crate::types::{Epoch, Member, PresenceList, Present, Seq, Time};
 
-/// The members of a channel, and what its subscribers were told of them: who keeps it passes what
-/// happens, and tells the changes. Few members are named one by one; many are counted.
+/// The members of a channel, and what was reported of them to its subscribers. The channel's home
+/// or the external order keeps it, passes it what happens, and publishes the changes. Few members
+/// are named one by one; many are counted.
 #[derive(Debug)]
 pub struct Roster {
     of_connection: HashMap<Uuid, Member>,
     members: BTreeMap<Member, Standing>,
-    /// Members about whom subscribers may have to be told, each once.
+    /// Members that may have to be reported to subscribers, each once.
     changed: VecDeque<Member>,
     /// How many members were told of that are there still, for subscribers.
     told: usize,
@@ -85,9 +86,9 @@ impl Roster {
         self.of_connection.get(&connection)
     }
 
-    /// A connection has subscribed no more, or has `ended`. Returns a member whose last one it was,
-    /// to be looked at when `until` has come, if it is not already: unless it comes back, it is
-    /// there until then.
+    /// A connection has unsubscribed, or has `ended`. If it was the last one of a member that may
+    /// come back, returns that member, to be looked at when `until` has come, unless a look is
+    /// planned already. If it does not come back, it is there until then.
     pub fn leave(&mut self, connection: Uuid, ended: bool, until: Time) -> Option<Member> {
         let member = self.of_connection.remove(&connection)?;
         let standing = self.members.get_mut(&member)?;
@@ -174,8 +175,8 @@ impl Roster {
         }
     }
 
-    /// It is not known any more what subscribers were told: they are told who is there, as the list
-    /// then says it.
+    /// It is not known any more what was reported to subscribers: they get the members, as the list
+    /// then has them.
     pub fn tell_anew(&mut self) -> RosterChange {
         self.changed.clear();
         let is_there = |standing: &Standing| standing.connections > 0 || standing.until.is_some();
@@ -195,7 +196,7 @@ impl Roster {
         self.counted.filter(|_| self.recount && !self.named).map(|at| at + PRESENCE_COUNTS)
     }
 
-    /// Whether nobody is there or may come back, and all were told so.
+    /// Whether no member is there or may come back, and that was reported to all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
@@ -224,7 +225,7 @@ impl Roster {
         self.named.then(|| told.map(one).collect())
     }
 
-    /// Who is there, as subscribers were told until a position.
+    /// The members, as reported to subscribers until a position.
     #[must_use]
     pub fn list(&self, epoch: Epoch, seq: Seq) -> PresenceList {
         let (count, connections) = (self.count(), self.connections());

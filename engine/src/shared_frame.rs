@@ -121,8 +121,8 @@ impl Frame {
     }
 
     /// Keeps the twin that `deflate` makes of the text, header included, unless there is one. It is
-    /// of use if it is shorter; behind what is in context, always: whoever follows that must not
-    /// miss it.
+    /// of use if it is shorter; behind what is in context, always: a client that follows that must
+    /// not miss it.
     pub fn make_twin(&self, deflate: impl FnOnce(&[u8]) -> Vec<u8>) {
         let Some(encodings) = &self.body.encodings else { return };
         encodings.twin.get_or(|| {

@@ -161,8 +161,8 @@ fn is_printable(text: &[u8]) -> bool {
     text.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// Name of a channel: 1 to 200 bytes of UTF-8 without control characters, and the service whose
-/// channel it is. The same text at two services names two channels.
+/// Name of a channel: 1 to 200 bytes of UTF-8 without control characters, and the service of the
+/// channel. The same text at two services names two channels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelName {
     service: ServiceId,
@@ -186,7 +186,7 @@ impl ChannelName {
         ChannelName { service, ..self }
     }
 
-    /// The service whose channel it is.
+    /// The service of the channel.
     pub fn service(&self) -> ServiceId {
         self.service
     }

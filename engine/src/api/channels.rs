@@ -80,8 +80,8 @@ impl Engine {
         (Vec::new(), None)
     }
 
-    /// Who is subscribed to a channel by name, over all engines that share its order; `None` where
-    /// its class keeps no presence.
+    /// The members that are subscribed to a channel by name, over all engines that share its order;
+    /// `None` where its class keeps no presence.
     ///
     /// # Errors
     /// [`PublishError::Saturated`] when a shard has too many commands queued,
@@ -101,7 +101,7 @@ impl Engine {
         }
     }
 
-    /// A channel; `None` if nothing was published there and nobody is subscribed.
+    /// A channel; `None` if nothing was published there and no client is subscribed.
     ///
     /// # Errors
     /// [`PublishError::Saturated`] when a shard has too many commands queued.
@@ -127,13 +127,13 @@ impl Engine {
     }
 }
 
-/// Asks the external order who is in a channel.
+/// Asks the external order for the members of a channel.
 async fn ask_outside(
     order: &dyn ExternalOrder,
     channel: ChannelName,
 ) -> Result<PresenceList, PublishError> {
     let (sender, answer) = oneshot::async_channel();
-    // Fails if whoever has asked waits no longer.
+    // Fails if the caller waits no longer.
     let reply = Reply::new(move |list| drop(sender.send(list)));
     order.ask_presence(PresenceQuestion { channel, reply });
     let list = answer.await.ok().flatten();

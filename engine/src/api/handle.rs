@@ -18,7 +18,7 @@ pub(super) struct Handle {
     pub mailboxes: Vec<Mailbox<Command>>,
     pub order: OrderState,
     pub homes: Homes,
-    /// Who gives messages their positions, where the shards do not.
+    /// The external order that numbers messages, where the shards do not.
     pub external: Option<Arc<dyn ExternalOrder>>,
     /// By shard, what that tells; none without it.
     pub feeds: Vec<Arc<Mailbox<UpstreamNotice>>>,

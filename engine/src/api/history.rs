@@ -38,7 +38,7 @@ async fn read_outside(
     range: HistoryRange,
 ) -> Result<LogPage, PublishError> {
     let (sender, answer) = oneshot::async_channel();
-    // Fails if whoever has asked waits no longer.
+    // Fails if the caller waits no longer.
     let reply = Reply::new(move |page| drop(sender.send(page)));
     let HistoryRange { limit, bytes, reverse, .. } = range;
     let (since, messages) = (LogPage::since_for(epoch, &range), limit.clamp(1, HISTORY_MESSAGES));

@@ -25,7 +25,7 @@ impl Lineage {
         Lineage { epoch, homes: [0, 1].map(|half| random.hash_one(half)), started }
     }
 
-    /// Of one whose state is `from`, which has just arrived.
+    /// Of an engine with the state `from`, which has just arrived.
     pub(super) fn of(from: &EngineState) -> Lineage {
         let now = Instant::now();
         // The clock counts from the start of the machine, the engine from later on.

@@ -191,7 +191,7 @@ impl Publisher {
         BatchTicket::with_results(results, parts)
     }
 
-    /// Who gives a publication its position, if the engine does not.
+    /// The external order that numbers a publication, if the engine does not.
     fn order_of(&self, publication: &Publication) -> Option<&dyn ExternalOrder> {
         // The channel by which the engine checks itself stays its own.
         self.handle.external.as_deref().filter(|_| !publication.channel.is_probe())

@@ -19,7 +19,7 @@ use crate::types::StartError;
 /// Orders that wait for a shard that stands by: it gets three.
 const STANDBY_ORDERS: usize = 3;
 
-/// An engine whose shards wait for their state, before they serve.
+/// An engine with shards that wait for their state before they serve.
 pub(super) struct StandingBy {
     /// To each shard. Dropped, they end: so before the engine, which waits for that.
     pub orders: Vec<Sender<StandbyOrder>>,

@@ -52,8 +52,8 @@ pub struct BatchTicket {
 }
 
 impl BatchTicket {
-    /// A ticket for `len` publications. Those in no part, or in one whose shard ends without an
-    /// answer, are lost.
+    /// A ticket for `len` publications. Those in no part are lost; so are those of a part if its
+    /// shard ends without an answer.
     pub(super) fn new(len: usize, parts: Vec<Part>) -> BatchTicket {
         BatchTicket { waiting: parts, results: vec![Err(PublishError::Closed); len] }
     }

@@ -77,7 +77,7 @@ pub struct ChannelClass {
     /// How long a message waits for others at most, on each shard, to be sent together. It ends up
     /// to [`COALESCING_PRECISION`](limits::COALESCING_PRECISION) early.
     pub coalesce: Duration,
-    /// Whether it is kept who is subscribed, and subscribers are told who comes and goes.
+    /// Whether a roster of subscribers is kept, and its changes are sent to them.
     pub presence: bool,
     /// Whether clients that have the permission may read the log by request.
     pub history: bool,

@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::{Compression, SlowPolicy};
 use crate::types::ChannelPattern;
 
-/// Who may read a channel's log by request.
+/// The clients that may read a channel's log by request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HistoryAccess {
-    /// Nobody.
+    /// No client.
     Off,
-    /// Who may subscribe.
+    /// Those that may subscribe.
     On,
-    /// Who may subscribe and has this permission.
+    /// Those that may subscribe and have this permission.
     Permission(String),
 }
 
@@ -39,9 +39,9 @@ pub struct ClassRule {
     /// How long a message may wait for others, until
     /// [`MAX_COALESCING`](crate::limits::MAX_COALESCING).
     pub coalesce: Option<Duration>,
-    /// Whether it is kept who is subscribed, and subscribers are told who comes and goes.
+    /// Whether a roster of subscribers is kept, and its changes are sent to them.
     pub presence: Option<bool>,
-    /// Who may read the log by request.
+    /// The clients that may read the log by request.
     pub history: Option<HistoryAccess>,
     /// The permission to subscribe, as a [`Rule`](super::Rule) of `Access::subscribe` has it.
     pub subscribe: Option<String>,

@@ -19,12 +19,12 @@ use crate::types::{
 ///
 /// An engine that takes over from another one ([`Successor`](crate::Successor)) asks for everything
 /// anew: it follows the channels of its clients from where those are
-/// ([`FollowRequest::taken_over`]), and each of its shards tells once what it watches. Until all
+/// ([`FollowRequest::taken_over`]), and each of its shards sends once what it watches. Until all
 /// have, any channel counts as watched, behind where the order was for the watched ones of the
 /// engine before: a subscriber by name may come before that.
 ///
-/// The methods run on the shards' threads, between two sends: they must not block. One whose queue
-/// is full answers so.
+/// The methods run on the shards' threads, between two sends: they must not block. An order with a
+/// full queue answers so.
 pub trait ExternalOrder: fmt::Debug + Send + Sync {
     /// The life of all channels' logs when the engine starts. A later one is told by
     /// [`ExternalFeed::begin_epoch`](crate::ExternalFeed::begin_epoch).
@@ -45,22 +45,22 @@ pub trait ExternalOrder: fmt::Debug + Send + Sync {
     /// Reads a channel's messages, which need not be followed.
     fn read(&self, request: ReadRequest);
 
-    /// Channels are of interest that nobody has named, and need not be there yet: all whose names
-    /// begin so. From the answer on everything that is published to one of them is to be delivered,
-    /// followed or not. What comes of one that is not followed begins behind its
-    /// [`FeedItem::after`](crate::FeedItem::after); the engine follows it then, or says that it
-    /// does not want it by [`ExternalOrder::unfollow`]. An answer to `follow` has no head that is
-    /// beyond what was delivered of a watched channel.
+    /// All channels with these name prefixes are of interest, also those that no client has named
+    /// and those that are not there yet. From the answer on everything that is published to one of
+    /// them is to be delivered, followed or not. What comes of one that is not followed begins
+    /// behind its [`FeedItem::after`](crate::FeedItem::after); the engine follows it then, or says
+    /// that it does not want it by [`ExternalOrder::unfollow`]. An answer to `follow` has no head
+    /// that is beyond what was delivered of a watched channel.
     fn watch(&self, request: WatchRequest);
 
-    /// Clients have subscribed to channels whose class keeps presence, or have no more. The order
-    /// keeps the rosters, such as by [`Roster`](crate::Roster), and publishes what changes in them
-    /// as messages of the channels ([`RosterChange`](crate::RosterChange)): engines know those by
-    /// their names. An engine that begins tells of all that it has.
+    /// Clients have entered or left channels of classes that keep presence. The order keeps the
+    /// rosters, such as by [`Roster`](crate::Roster), and publishes what changes in them as
+    /// messages of the channels ([`RosterChange`](crate::RosterChange)): engines know those by
+    /// their names. An engine that begins reports all that it has.
     fn report_presence(&self, request: PresenceRequest);
 
-    /// Clients, or an operator, ask who is there. All that was reported before of the channel is in
-    /// the answer. What is delivered before it has no event of presence that it lacks.
+    /// Clients, or an operator, ask for the members. All that was reported before of the channel is
+    /// in the answer. What is delivered before it has no event of presence that it lacks.
     fn ask_presence(&self, question: PresenceQuestion);
 }
 
@@ -74,7 +74,7 @@ pub struct PublishRequest {
     pub id: Option<Box<str>>,
     /// Its position, or why it has none: [`PublishError::Saturated`] where there is no room now,
     /// [`PublishError::Unavailable`] where nothing can be ordered now, [`PublishError::Unknown`]
-    /// where nobody can say whether it was.
+    /// where it is unknown whether it was ordered.
     pub reply: Reply<Result<Seq, PublishError>>,
 }
 
@@ -148,7 +148,7 @@ pub struct ReadPage {
     pub more: bool,
 }
 
-/// All channels whose names begin alike.
+/// All channels with the same name prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelPrefix {
     /// Of which service.
@@ -177,16 +177,16 @@ pub struct PresenceRequest {
     pub reply: Reply<()>,
 }
 
-/// Who is in a channel whose class keeps presence?
+/// A request for the members of a channel, where its class keeps presence.
 #[derive(Debug)]
 pub struct PresenceQuestion {
     /// Which.
     pub channel: ChannelName,
-    /// Who is there.
+    /// Its members.
     pub reply: Reply<Result<PresenceList, Unavailable>>,
 }
 
-/// Something that has happened to a channel whose class keeps presence.
+/// Something that has happened to a channel of a class that keeps presence.
 #[derive(Debug)]
 pub enum PresenceReport {
     /// A connection has subscribed by name.

@@ -1,4 +1,4 @@
-//! The proxies whose headers are trusted.
+//! The proxies from which headers are trusted.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use ipnet::IpNet;
 /// The proxies in front of a service.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
-    /// Networks whose hosts are trusted when they name a client's address.
+    /// Networks of hosts that are trusted when they name a client's address.
     pub trusted: Arc<[IpNet]>,
     /// Connections from there begin with a PROXY header, version 1 or 2.
     pub protocol: bool,

@@ -1,5 +1,5 @@
 //! The traffic secrets of TLS 1.3 handshakes (RFC 8446, 7.1). rustls gives them to a key log only,
-//! and without them nobody but rustls can follow a KeyUpdate: another process that takes a
+//! and without them only rustls can follow a KeyUpdate: another process that takes a
 //! connection over must.
 
 use std::cell::RefCell;

@@ -64,7 +64,7 @@ impl ByteWriter {
         list.iter().for_each(|item| item.put(self));
     }
 
-    /// Begins a record, whose fields are written next.
+    /// Begins a record: its fields are written next.
     pub(super) fn begin_record(&mut self) -> usize {
         0_u32.put(self);
         self.len

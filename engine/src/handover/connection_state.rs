@@ -16,7 +16,7 @@ pub struct Connection {
     pub socket: Socket,
     /// The id with which it was welcomed, which it keeps.
     pub id: Uuid,
-    /// Whose client it is.
+    /// The service of its client.
     pub service: ServiceId,
     /// The client's address, as far as trusted proxies tell it.
     pub peer: SocketAddr,
@@ -125,11 +125,11 @@ pub struct Subscription {
     pub newest_to: Seq,
     /// It has the channel by a pattern alone.
     pub is_by_pattern: bool,
-    /// As whom it counts for the channel's presence, if it does.
+    /// As which member it counts for the channel's presence, if it does.
     pub attendance: Option<Attendance>,
 }
 
-/// As whom a subscription counts for presence.
+/// As which member a subscription counts for presence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attendance {
     /// The user that its token named when it subscribed.
@@ -142,7 +142,7 @@ pub struct Attendance {
 pub struct Debts {
     /// The rest of a write that was cut short.
     pub tail: Box<[u8]>,
-    /// Whether that is ciphertext, whose record numbers are spent: sent as it is.
+    /// Whether that is ciphertext: its record numbers are spent, and it is sent as it is.
     pub is_sealed: bool,
     /// Replies, ready for the socket.
     pub outbox: Box<[u8]>,
@@ -150,7 +150,7 @@ pub struct Debts {
     pub since: Time,
     /// It is behind because it has asked for the past, and not to be blamed for it.
     pub is_recovering: bool,
-    /// It is too far behind in a channel whose class then passes messages over: that was logged.
+    /// It is too far behind in a channel of a class that then skips messages: that was logged.
     pub is_skipping: bool,
 }
 

@@ -104,7 +104,7 @@ pub(super) fn part(kind: u16, is_required: bool, content: &impl Coded) -> Zeroiz
     part
 }
 
-/// The CRC-32 of gzip: it finds damage, and proves nothing about who wrote it.
+/// The CRC-32 of gzip: it finds damage, and proves nothing about the writer.
 fn checksum(head: &[u8], content: &[u8]) -> u32 {
     crc32(crc32(0, head), content)
 }

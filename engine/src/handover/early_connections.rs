@@ -13,7 +13,7 @@ use crate::types::{ChannelName, Seq, ShardId};
 /// Some of them.
 #[derive(Debug)]
 pub struct Early {
-    /// Whose they are, of the predecessor's shards.
+    /// The predecessor's shard that they belong to.
     pub shard: ShardId,
     /// Each once. What their subscriptions were handed does not count.
     pub connections: Vec<Connection>,
@@ -37,7 +37,7 @@ pub struct EarlyBook {
 /// A connection.
 #[derive(Debug)]
 pub(super) struct EarlyEntry {
-    /// Whose it was, of the predecessor's shards.
+    /// The predecessor's shard that it belonged to.
     pub from: ShardId,
     pub slot: u32,
     pub address: IpAddr,

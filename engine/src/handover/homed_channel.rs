@@ -9,7 +9,7 @@ use crate::types::{ChannelIndex, ChannelName, JsonObject, Seq, StateDocument, Ti
 /// A channel as its home had it. Its subscribers are in the connections.
 #[derive(Debug)]
 pub struct Channel {
-    /// Its name, and whose it is.
+    /// Its name and its service.
     pub name: ChannelName,
     /// Position of the newest message, also where the log is empty.
     pub head: Seq,

@@ -9,7 +9,7 @@ pub struct Inbound {
     pub has_ended: bool,
     /// The first bytes of a frame's header, at most 13.
     pub head: Box<[u8]>,
-    /// A frame whose payload is still coming.
+    /// A frame with payload still to come.
     pub frame: Option<BegunFrame>,
     /// Payload of an unfinished control frame.
     pub control: Box<[u8]>,
@@ -19,7 +19,7 @@ pub struct Inbound {
     pub since: Option<Time>,
 }
 
-/// A frame whose payload is still coming.
+/// A frame with payload still to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BegunFrame {
     /// RFC 6455, 11.8.

@@ -9,7 +9,7 @@ use crate::types::{ChannelName, Seq, Time};
 pub struct Published {
     /// Where it was published.
     pub channel: ChannelName,
-    /// Who published it; empty without an identity.
+    /// The user that published it; empty without an identity.
     pub user: Arc<str>,
     /// What its client calls it.
     pub id: Box<str>,

@@ -1,10 +1,10 @@
-//! Who is present in a channel.
+//! The members of a channel.
 
 use uuid::Uuid;
 
 use crate::types::{ChannelName, Member, Time};
 
-/// Who is present in a channel, as its home had told subscribers.
+/// The members of a channel, as its home had reported them to subscribers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roster {
     /// Which channel.
@@ -22,7 +22,7 @@ pub struct Roster {
 /// A member of a roster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RosterMember {
-    /// Who.
+    /// The user or connection.
     pub member: Member,
     /// Whether subscribers were told that it is there.
     pub is_told: bool,

@@ -9,7 +9,7 @@ use crate::types::{ChannelName, Seq, Time};
 pub struct Session {
     /// Whether it must show, or has shown, a token.
     pub is_authenticating: bool,
-    /// Who it is.
+    /// Its identity, once that is known.
     pub identity: Option<Identity>,
     /// Its token is being verified: the successor has it verified anew.
     pub verification: Option<Verification>,
@@ -40,7 +40,7 @@ impl Session {
     }
 }
 
-/// Who a client is.
+/// The identity of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Its user.
@@ -74,7 +74,7 @@ pub struct Verification {
 pub struct Fault {
     /// In words.
     pub why: String,
-    /// Whose token it is, where its signature is good.
+    /// The user of the token, where its signature is good.
     pub user: Option<String>,
 }
 

@@ -11,7 +11,7 @@ use crate::types::{ChannelName, Seq, ServiceId, ShardId};
 /// the replicas that are there, and all shards know each other's patterns.
 #[derive(Debug)]
 pub struct Part {
-    /// Whose it is.
+    /// The shard that it is for.
     pub shard: ShardId,
     /// The channels that it is home of, and those that its connections have: the place of each is
     /// its slot in the shard's table.
@@ -25,7 +25,7 @@ pub struct Part {
     pub early: Vec<EarlySubscription>,
     /// How many TLS records some of them have been sent, by slot.
     pub sealed: Vec<(u32, u64)>,
-    /// Who is present in the channels that it is home of.
+    /// The members of the channels that it is home of.
     pub rosters: Vec<Roster>,
     /// Connections of these rosters that do not go over.
     pub absent: Vec<(ChannelName, Uuid)>,

@@ -10,7 +10,7 @@ pub struct ShardState {
     pub shard: ShardId,
     /// The channels that it was home of.
     pub channels: Vec<Channel>,
-    /// Who is present in them, where their class keeps that.
+    /// Their members, where their class keeps presence.
     pub rosters: Vec<Roster>,
     /// Its connections that go over, but for those that went early and are still as they were.
     pub connections: Vec<Connection>,

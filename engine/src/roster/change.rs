@@ -13,12 +13,12 @@ pub enum RosterChange {
     Leave(Member),
     /// Members are too many to be named: how many they are.
     Count,
-    /// Who is there.
+    /// All members.
     List,
 }
 
 impl RosterChange {
-    /// The event that tells it. `list` says who is there now.
+    /// The event that reports it. `list` has the members now.
     #[must_use]
     pub fn event(&self, channel: &ChannelName, list: impl FnOnce() -> PresenceList) -> Publication {
         #[derive(Serialize)]

@@ -25,7 +25,7 @@ pub(crate) enum Question {
     Channel { name: ChannelName, reply: Reply<Option<ChannelState>> },
     /// Count local subscribers: `Hub::subscribers`.
     Subscribers { names: Arc<[ChannelName]>, reply: Reply<Vec<u64>> },
-    /// Who is subscribed to a channel homed here: `Hub::presence`.
+    /// Read the members of a channel homed here: `Hub::presence`.
     Presence { channel: ChannelName, reply: Reply<Option<PresenceList>> },
     /// Read the status document of a channel homed here: `Hub::document`.
     Document { channel: ChannelName, reply: Reply<Option<Arc<JsonObject>>> },
@@ -62,7 +62,7 @@ impl Question {
         }
     }
 
-    /// Answers it, unless who asks has stopped waiting.
+    /// Answers it, unless the caller has stopped waiting.
     pub(crate) fn answer(self, hub: &mut Hub) {
         let _is_heard = match self {
             Question::Channels { service, from, limit, reply } => {

@@ -19,8 +19,8 @@ pub(crate) struct ShardRing {
 pub(crate) enum StandbyOrder {
     /// Make a broker of connections that go over early. Answers as below.
     ImportEarly { connections: Vec<Connection>, reply: oneshot::Sender<Result<(), String>> },
-    /// Make a broker of this part, of whose sockets those are in the ring. Nothing is received or
-    /// written. Answers when that is done, or why it cannot be.
+    /// Make a broker of this part; the sockets of its connections are in the ring. Nothing is
+    /// received or written. Answers when that is done, or why it cannot be.
     Import { part: Box<Part>, reply: oneshot::Sender<Result<(), String>> },
     /// Serve. `used` slots of the ring were filled at most.
     Serve { used: u32 },

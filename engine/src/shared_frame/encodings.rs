@@ -24,7 +24,7 @@ pub struct InContext {
     pub bytes: Box<[u8]>,
     /// Bytes of text that went through the channel's compressor before it.
     pub start: u64,
-    /// It refers to nothing before this place: whoever has all from here on can inflate it.
+    /// It refers to nothing before this place: a client that has all from here on can inflate it.
     pub need: u64,
 }
 

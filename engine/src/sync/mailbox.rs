@@ -37,8 +37,7 @@ pub struct Permit<'a, T> {
     cost: Cost,
 }
 
-/// Makes the two ends of a mailbox with room for a total cost of `limit`, whose owner is woken by
-/// `bell`.
+/// Makes the two ends of a mailbox with room for a total cost of `limit`. `bell` wakes its owner.
 pub fn mailbox<T>(limit: Cost, bell: Arc<Doorbell>) -> (Mailbox<T>, MailboxReceiver<T>) {
     let (sender, receiver) = unbounded();
     let room = Arc::<Room>::default();

@@ -3,7 +3,7 @@
 use super::labels::Close;
 use crate::types::CloseCodes;
 
-/// Counts by [`Close`] and by the close codes of the service whose client it was.
+/// Counts by [`Close`] and by the close codes of the client's service.
 #[derive(Clone, Debug, Default)]
 pub struct CloseCounts {
     own: [u64; Close::COUNT],

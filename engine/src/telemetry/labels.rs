@@ -201,7 +201,7 @@ labels! {
         Subscriptions = "subscriptions",
         /// Patterns of connections now, each counted for each connection.
         Patterns = "patterns",
-        /// Subscribed connections in channels whose class keeps presence.
+        /// Subscribed connections in channels of classes that keep presence.
         PresentConnections = "present_connections",
         /// Bytes held for laggards now.
         LaggardBytes = "laggard_bytes",
@@ -223,9 +223,9 @@ labels! {
         EventStreams = "event_streams",
         /// Connections that were told to reconnect and are not yet released.
         DrainingConnections = "draining_connections",
-        /// Connections whose TLS is done in user space.
+        /// Connections with TLS in user space.
         TlsUser = "tls_user",
-        /// Connections whose TLS is done in the kernel.
+        /// Connections with TLS in the kernel.
         TlsKernel = "tls_kernel",
     }
 }

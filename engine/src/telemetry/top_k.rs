@@ -96,7 +96,7 @@ impl Sketch {
         self.counts[place] = self.counts[place].saturating_add(1);
     }
 
-    /// A counter for a new key: a free one, or that of the rarest, whose count it takes over.
+    /// A counter for a new key: a free one, or that of the rarest together with its count.
     fn admit(&mut self, key: u32) -> usize {
         let place = if self.len < HOT_COUNTERS {
             self.len += 1;

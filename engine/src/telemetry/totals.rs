@@ -22,7 +22,7 @@ pub struct Totals {
     pub classes: BTreeMap<(ServiceId, String), ClassStats>,
     /// Deliveries of classes that none has any more, ns: so that sums of all only rise.
     pub retired: Histogram<u64>,
-    /// The shards whose last snapshot has a class, as bits.
+    /// The shards with a class in their last snapshot, as bits.
     listed: BTreeMap<(ServiceId, String), u64>,
     /// Time laggards needed to become live again, ns.
     pub catch_up: Histogram<u64>,

@@ -30,9 +30,9 @@ pub enum Target {
     User(String),
     /// Those that were authenticated by one of these tokens.
     Tokens(RevokedTokens),
-    /// Those whose client has shown one of these certificates.
+    /// Those of clients that have shown one of these certificates.
     Certificates(Arc<RevokedCertificates>),
-    /// All whose client's address is in this network.
+    /// All of clients with an address in this network.
     Network(IpNet),
     /// So many of a hundred, from 1 to 100: evenly from those of all shards.
     Share(u8),

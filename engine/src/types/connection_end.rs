@@ -10,13 +10,13 @@ use super::{ServiceId, Transport};
 /// A client's connection that has come to its end: its close frame is on the way, or it is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionEnd {
-    /// Whose client it was.
+    /// The service of the client.
     pub service: ServiceId,
     /// The id the client was welcomed with.
     pub connection_id: Uuid,
     /// The other end.
     pub peer: SocketAddr,
-    /// Whom its token named.
+    /// The user that its token named.
     pub user: Option<Box<str>>,
     /// The common name of the certificate that it showed.
     pub certificate: Option<Box<str>>,

@@ -24,7 +24,7 @@ pub enum ErrorCode {
     Busy,
     /// The order of channels is not available: nothing can be published, or a channel not read.
     Unavailable,
-    /// Nobody can say whether it was published.
+    /// It is unknown whether it was published.
     UnknownOutcome,
     /// A missing, bad or expired token.
     AuthFailed,

@@ -6,8 +6,7 @@ use super::{ChannelName, Seq, Sequenced};
 /// a channel has an order, in which it is to be given.
 #[derive(Clone, Debug)]
 pub enum FeedItem {
-    /// Its next message. One whose [`Sequenced::prev`] is beyond what was delivered last makes a
-    /// gap.
+    /// Its next message. One with a [`Sequenced::prev`] beyond what was delivered last makes a gap.
     Message(Sequenced),
     /// Messages can no longer be had: subscribers are told, if they have been delivered less.
     Gap {

@@ -40,7 +40,7 @@ impl RevokedTokens {
 pub struct TokenFault {
     /// In words; empty where the verifier does not say.
     pub why: String,
-    /// Whose token it is, where its signature is good.
+    /// The user of the token, where its signature is good.
     pub user: Option<String>,
 }
 

@@ -72,7 +72,7 @@ fn is_in_number(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
 }
 
-/// The place behind the string whose first character is at `at`.
+/// The place behind the string with its first character at `at`.
 fn string_end(bytes: &[u8], mut at: usize) -> usize {
     let is_special = |byte: &u8| matches!(byte, b'"' | b'\\');
     while let Some(rest) = bytes.get(at..) {

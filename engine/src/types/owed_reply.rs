@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// Answers a request. One that is dropped answers that the outcome is not known, so that nobody
+/// Answers a request. One that is dropped answers that the outcome is not known, so that no caller
 /// waits for ever.
 #[must_use = "whoever has asked waits for the answer"]
 pub struct Reply<T>(Option<Box<dyn FnOnce(Option<T>) + Send>>);
 
 impl<T> Reply<T> {
     /// `answer` is called once, from any thread, and must not block: with the answer, or with
-    /// `None` where nobody is left who could give one.
+    /// `None` if the reply is dropped without one.
     pub fn new(answer: impl FnOnce(Option<T>) + Send + 'static) -> Reply<T> {
         Reply(Some(Box::new(answer)))
     }

@@ -9,13 +9,13 @@ use crate::limits::MAX_CHANNEL_NAME;
 /// and match nothing, so that a rule with one of them would protect nothing.
 const FOREIGN: &str = "*?[]{}()<>|\\^$#+!";
 
-/// A set of channels: `*` is all of them; `workflow:*` and `dash-*` all whose names begin with
+/// A set of channels: `*` is all of them; `workflow:*` and `dash-*` all with names that begin with
 /// that; `global` the channel of that name and those below it, `global:…`. `workflow:` is short
 /// for `workflow:*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelPattern {
     name: Box<str>,
-    /// Every channel whose name begins with `name` belongs to the set.
+    /// Every channel with a name that begins with `name` belongs to the set.
     is_prefix: bool,
 }
 
@@ -78,13 +78,13 @@ impl ChannelPattern {
         self.is_prefix.then_some(&*self.name)
     }
 
-    /// Whether every channel whose name begins with `prefix` belongs to the set.
+    /// Whether every channel with a name that begins with `prefix` belongs to the set.
     pub(crate) fn covers_prefix(&self, prefix: &str) -> bool {
         let rest = prefix.strip_prefix(&*self.name);
         rest.is_some_and(|rest| self.is_prefix || rest.starts_with(':'))
     }
 
-    /// Whether a channel whose name begins with `prefix` belongs to the set.
+    /// Whether some channel with a name that begins with `prefix` belongs to the set.
     pub(crate) fn meets_prefix(&self, prefix: &str) -> bool {
         self.covers_prefix(prefix) || self.name.starts_with(prefix)
     }

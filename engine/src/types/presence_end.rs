@@ -7,6 +7,6 @@ pub enum PresenceEnd {
     Unsubscribed,
     /// It has ended.
     Ended,
-    /// It is another process's now, which reports it: nobody has gone.
+    /// It is another process's now, which reports it: no member has gone.
     HandedOver,
 }

@@ -1,4 +1,4 @@
-//! Who is subscribed to a channel, as subscribers and operators are told.
+//! The members of a channel, as reported to subscribers and operators.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Epoch, Seq};
 
-/// Who is present: a user, over however many connections, or a connection that names no user.
+/// A member: a user, over however many connections, or a connection that names no user.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Member {
     /// The user that a token names.
@@ -37,9 +37,9 @@ impl Serialize for Member {
 /// A member and its subscribed connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Present {
-    /// Who.
+    /// The user or connection.
     pub member: Member,
-    /// How many; 0 for a user whose last one has just ended and who may come back.
+    /// How many; 0 for a user that may come back after its last one has just ended.
     pub connections: u32,
 }
 
@@ -54,7 +54,7 @@ impl Serialize for Present {
     }
 }
 
-/// Who is present in a channel at a position of its log: what `presence.join` and `presence.leave`
+/// The members of a channel at a position of its log: what `presence.join` and `presence.leave`
 /// behind the position say is not in it yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PresenceList {
@@ -66,13 +66,13 @@ pub struct PresenceList {
     pub count: usize,
     /// Their subscribed connections.
     pub connections: usize,
-    /// Who they are, in order; `None` where they are too many to be named.
+    /// Each of them, in order; `None` where they are too many to be named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<Present>>,
 }
 
 impl PresenceList {
-    /// Of a channel without anybody.
+    /// Of a channel without members.
     #[must_use]
     pub fn empty() -> PresenceList {
         let members = Some(Vec::new());

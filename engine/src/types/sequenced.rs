@@ -1,4 +1,4 @@
-//! A message whose place in its channel was given elsewhere.
+//! A message that was given its place in its channel elsewhere.
 
 use super::{Publication, Seq};
 

@@ -159,7 +159,7 @@ fn is_called_locally(headers: &[httparse::Header<'_>]) -> bool {
     hosts.all(|host| is_local(host.value))
 }
 
-/// The answer to a request whose head is whole; nothing while it is not.
+/// The answer to a request, once its head is whole; nothing before.
 fn respond(head: &[u8], render: &dyn Fn() -> String) -> Option<String> {
     let mut headers = [httparse::EMPTY_HEADER; SCRAPE_HEADERS];
     let mut request = httparse::Request::new(&mut headers);

@@ -45,7 +45,7 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     rest.split_off(..length)
 }
 
-/// A vector whose length has so many bytes (RFC 8446 3.4).
+/// A vector with a length field of so many bytes (RFC 8446 3.4).
 fn vector<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let length = number(take(rest, length)?);
     take(rest, length)

@@ -41,7 +41,7 @@ pub enum DecodeError {
     /// A `type` that is not in the protocol.
     #[error("Message type is unknown")]
     UnknownType,
-    /// A key whose value has the wrong type.
+    /// A key with a value of the wrong type.
     #[error("Message key '{key}' must be {expected}")]
     WrongType {
         /// Which key.

@@ -107,7 +107,7 @@ pub fn event_len(id: Option<&Id<'_>>, text: &str) -> usize {
     hex_digits(body) + 2 + body + 2
 }
 
-/// Appends an event whose data is a JSON document.
+/// Appends an event with a JSON document as its data.
 pub fn event(id: Option<&Id<'_>>, text: &str, out: &mut Vec<u8>) {
     out.reserve(event_len(id, text));
     begin_chunk(body_len(id, text), out);

@@ -87,7 +87,7 @@ pub fn header(opcode: Opcode, len: usize, out: &mut Vec<u8>) {
     header.format(len as u64, out).expect("a Vec takes every byte");
 }
 
-/// Appends a whole data frame whose payload is compressed (RFC 7692, 7.2.1).
+/// Appends a whole data frame with a compressed payload (RFC 7692, 7.2.1).
 pub fn encode_compressed(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
     assert!(!opcode.is_control());
     let start = out.len();

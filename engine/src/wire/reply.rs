@@ -76,7 +76,7 @@ pub enum NotRecovered {
 pub enum GapReason {
     /// The log has dropped them.
     Retention,
-    /// They are of another epoch: positions begin anew, and what was missed nobody knows.
+    /// They are of another epoch: positions begin anew, and what was missed is unknown.
     Restart,
     /// It was too slow, and goes on behind them.
     Slow,
@@ -263,8 +263,8 @@ pub fn unsubscribed(channel: &ChannelName) -> Outbound<'_, impl Serialize> {
     )
 }
 
-/// The confirmation that a client has all channels whose names begin with `prefix`: so many of
-/// them now, whose logs are in this epoch. Without these, that it does not have them any more.
+/// The confirmation that a client has all channels with names that begin with `prefix`: so many of
+/// them now, with logs in this epoch. Without these, that it does not have them any more.
 pub fn pattern(prefix: &str, has: Option<(usize, Epoch)>) -> Outbound<'_, impl Serialize> {
     #[derive(Serialize)]
     struct Pattern {
@@ -327,7 +327,7 @@ pub fn published(
     Outbound::response("publish", data)
 }
 
-/// Who is subscribed to a channel, for who has asked.
+/// The members of a channel, for a client that has asked.
 pub fn presence<'a>(
     channel: &'a ChannelName,
     list: &'a PresenceList,
@@ -341,7 +341,7 @@ pub fn presence<'a>(
     Outbound::response("presence", Presence { channel: channel.as_str(), list })
 }
 
-/// `presence.list`: the same for who has subscribed with presence.
+/// `presence.list`: the same for a client that has subscribed with presence.
 pub fn presence_event<'a>(
     channel: &'a ChannelName,
     list: &'a PresenceList,

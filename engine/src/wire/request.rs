@@ -38,7 +38,7 @@ pub enum Request {
         last: u64,
         /// Whether to begin with the newest message of each key instead.
         latest: bool,
-        /// Whether to be told who is there.
+        /// Whether to get a list of the members.
         presence: bool,
         /// Whether it begins with the channel's state.
         state: bool,
@@ -58,7 +58,7 @@ pub enum Request {
         /// As when it was subscribed.
         prefix: Box<str>,
     },
-    /// Asks who is subscribed to a channel.
+    /// Asks for the members of a channel.
     Presence {
         /// Which.
         channel: ChannelName,
@@ -138,13 +138,13 @@ pub enum RequestError {
     /// A publish with an id that cannot be.
     #[error("Id of the message {0}")]
     InvalidId(NameError),
-    /// A publish whose document is not an object.
+    /// A publish with a document that is not an object.
     #[error("Data of the message to publish must be an object")]
     InvalidData,
-    /// A publish whose document exceeds a limit of structure.
+    /// A publish with a document that exceeds a limit of structure.
     #[error("Data of the message to publish {0}")]
     DataLimit(JsonLimitError),
-    /// A pattern that is not for all channels whose names begin alike.
+    /// A pattern that is not for all channels with the same name prefix.
     #[error("Pattern must be a string such as \"workflow:*\"")]
     InvalidPattern,
     /// A pattern beside channels, a position or presence.
@@ -176,7 +176,7 @@ pub enum RequestError {
     /// `last` is not a number of messages.
     #[error("Last must be a number of messages")]
     InvalidLast,
-    /// A request for history whose range cannot be.
+    /// A request for history with a range that cannot be.
     #[error(
         "Range must be since {{\"epoch\":string,\"seq\":number}}, limit 1 to {HISTORY_MESSAGES} \
          and reverse true or false, or nothing"

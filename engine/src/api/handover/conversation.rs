@@ -96,7 +96,7 @@ impl Conversation {
                     }
                     Err(NoMessage::TimedOut) => Input::TimedOut,
                     Err(NoMessage::Closed) => Input::Closed,
-                    // As bad as silence: it may be alive, and nobody knows what it has done.
+                    // As bad as silence: the peer may be alive, and what it has done is unknown.
                     Err(NoMessage::Broken(error)) => {
                         tracing::warn!(%error, "the socket of a hand-over fails");
                         Input::TimedOut

@@ -1,4 +1,4 @@
-//! A memory file with what may hold keys, whose memory is overwritten before it is free.
+//! A memory file with what may hold keys: its memory is overwritten before it is free.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};

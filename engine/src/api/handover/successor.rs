@@ -51,8 +51,8 @@ pub enum NotTakenOver {
     Refused(String),
 }
 
-/// A process whose engine stands by for the state of all connections. Dropped, it leaves them to
-/// the other one, and its engine ends.
+/// A process with an engine that stands by for the state of all connections. Dropped, it leaves
+/// them to the other one, and its engine ends.
 #[derive(Debug)]
 pub struct StandingBy {
     /// Of the engine. Without orders its shards end.
@@ -184,7 +184,7 @@ impl Successor {
 
 impl StandingBy {
     /// Has the other process hand over, and reads the state of all connections. The longest part of
-    /// it is the other one's, which serves meanwhile; at the end nobody does, until
+    /// it is the other one's, which serves meanwhile; at the end neither serves, until
     /// [`Prepared::serve`]. Blocks this thread.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub(in crate::shard) struct Handover {
     /// Those that went over early, in the order of the travellers, with where their TLS stood then,
     /// if they have it.
     early: Vec<(ConnectionKey, Option<TlsProgress>)>,
-    /// Travellers whose sockets are being copied.
+    /// How many travellers' sockets are copied or being copied.
     done: usize,
     stage: Stage,
     /// Something was handled since the shard was asked last whether it is at rest.

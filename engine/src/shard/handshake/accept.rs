@@ -88,7 +88,7 @@ fn accept_batch(
 ) -> io::Result<()> {
     for _ in 0..ACCEPTS_PER_ROUND {
         let (stream, peer) = listener.accept()?;
-        // A listener on [::] has IPv4 too, whose addresses are mapped.
+        // A listener on [::] accepts IPv4 too, with mapped addresses.
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let early = read_early(&stream);
         let stream = TcpStream::from_std(stream)?;

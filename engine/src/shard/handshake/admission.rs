@@ -36,7 +36,7 @@ pub(crate) struct AdmissionLimits {
     pub quotas: Arc<[Quota]>,
     /// Connections by service and address, of those that began while these were limited.
     pub per_address: Arc<[Arc<PerAddressLimit>]>,
-    /// Addresses whose sockets were handed over: the next process accepts what waits there.
+    /// Addresses of sockets that were handed over: the next process accepts what waits there.
     pub inherited: Arc<[SocketAddr]>,
 }
 

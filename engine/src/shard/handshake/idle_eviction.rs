@@ -1,6 +1,6 @@
-//! Evicts handshakes whose peers are slow while others wait for their places. While there is a
-//! place, a handshake may wait for its peer until its deadline; when all are taken (MAX_HANDSHAKES,
-//! or fewer) each may wait HANDSHAKE_PATIENCE in total, and the longest over is evicted. Time in
+//! Evicts handshakes with slow peers while others wait for their places. While there is a place, a
+//! handshake may wait for its peer until its deadline; when all are taken (MAX_HANDSHAKES, or
+//! fewer) each may wait HANDSHAKE_PATIENCE in total, and the longest over is evicted. Time in
 //! which the peer waits for the shard does not count.
 
 use std::cell::{Cell, RefCell};

@@ -13,7 +13,7 @@ use crate::sync::AddressPermit;
 use crate::telemetry::ConnectionError;
 use crate::wire::upgrade::UpgradeError;
 
-/// A connection whose upgrade is complete and that waits for admission by the event loop.
+/// A connection that has completed its upgrade and waits for admission by the event loop.
 pub(crate) struct UpgradedConnection {
     pub stream: TcpStream,
     pub tls: SlotTls,

@@ -103,7 +103,7 @@ impl HandshakeQueue {
     }
 
     /// Waits until one more handshake may begin, or the accept task must end. Evicts handshakes
-    /// whose peers are too slow.
+    /// with peers that are too slow.
     pub(crate) async fn wait_for_capacity(&self, ends_early: bool) {
         while !(self.has_capacity() || self.ends_accepting(ends_early)) {
             if self.held.get() {
@@ -220,7 +220,7 @@ impl HandshakeQueue {
         self.closed.get() || (ends_early && self.refused.get().is_some())
     }
 
-    /// Handshakes that have not ended, or whose connections wait for admission.
+    /// Handshakes that have not ended, or have a connection that waits for admission.
     pub(crate) fn under_way(&self) -> usize {
         self.handshakes.get()
     }

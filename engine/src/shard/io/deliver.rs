@@ -20,20 +20,20 @@ pub struct Delivery {
     sessions: Vec<SlotTls>,
     /// The number of each kind, by its gauge.
     pub(crate) tls_gauges: [usize; Gauge::COUNT],
-    /// Connections whose keys have sent `record_limit` records. May hold one twice.
+    /// Connections with keys that have sent `record_limit` records. May hold one twice.
     pub(crate) exhausted: Vec<u32>,
     pub(crate) record_limit: u32,
     /// Whether the loaded payload is to be sealed.
     seals: bool,
     /// Runs loaded into the batch.
     runs: usize,
-    /// Connections of the batch whose bytes could not be sealed.
+    /// Connections of the batch with bytes that could not be sealed.
     unsealed: Vec<Short>,
     started: Instant,
 }
 
 impl Delivery {
-    /// A write sink on `ring`, whose clock counts from `started`. `slots` is 0 without TLS.
+    /// A write sink on `ring`; its clock counts from `started`. `slots` is 0 without TLS.
     pub(crate) fn new(ring: Ring, slots: usize, started: Instant) -> Delivery {
         let sessions = std::iter::repeat_with(SlotTls::default).take(slots).collect();
         Delivery {
@@ -91,7 +91,7 @@ impl Delivery {
         }
     }
 
-    /// A connection whose TLS was taken over was sent so many records since. Returns whether it has
+    /// A connection was sent so many records since its TLS was taken over. Returns whether it has
     /// TLS.
     pub(crate) fn set_sealed(&mut self, connection: u32, records: u64) -> bool {
         match self.sessions.get_mut(connection as usize) {

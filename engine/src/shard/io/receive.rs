@@ -21,8 +21,8 @@ pub(crate) struct Slots {
     slots: Vec<Slot>,
     /// To be armed, in order. May hold stale keys: the slot's state decides.
     queue: VecDeque<ConnectionKey>,
-    /// The same of those whose last receive filled its buffer, and who have more to be received:
-    /// few at a time, so that a crowd that sends much delays those who send little only by them.
+    /// The same of those that filled the buffer of their last receive and have more to be received:
+    /// few at a time, so that a crowd that sends much delays those that send little only by them.
     full: VecDeque<ConnectionKey>,
     /// Nothing is armed: all connections are handed to another process.
     is_halted: bool,

@@ -76,7 +76,7 @@ pub(super) struct Slot {
     pub shutting: bool,
     /// Its socket is being copied to another process.
     pub copying: bool,
-    /// The service in whose quota the connection has a place.
+    /// The service with the quota in which the connection has a place.
     pub quota: Option<ServiceId>,
 }
 

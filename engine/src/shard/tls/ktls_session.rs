@@ -22,7 +22,7 @@ use crate::limits::{MAX_CONTROL_RECORD, MAX_CONTROL_RECORDS};
 use crate::shard::delivery_ring::Ring;
 use crate::shard::delivery_ring::ktls::{Direction, expect_no_padding, set_keys};
 
-/// What user space keeps of a connection whose records the kernel seals and opens.
+/// What user space keeps of a connection, where the kernel seals and opens its records.
 pub(crate) struct KtlsSession {
     /// The key schedule, where it is of use.
     schedule: Option<Box<KernelConnection<ServerConnectionData>>>,
@@ -53,8 +53,8 @@ pub(crate) enum ControlOutcome {
 }
 
 impl KtlsSession {
-    /// Hands the keys of an established connection, between two records, to the kernel, whose
-    /// layer is attached to `socket`.
+    /// Hands the keys of an established connection, between two records, to the kernel's layer,
+    /// which is attached to `socket`.
     ///
     /// # Errors
     /// [`TlsError`]: the connection is lost.

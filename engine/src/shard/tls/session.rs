@@ -39,8 +39,8 @@ pub(crate) struct TlsSession {
     certificate: Option<Box<ClientCertificate>>,
     /// What the handshake has left, until the record layer has it.
     secrets: Option<Box<TrafficSecrets>>,
-    /// The beginning of a record or message whose end has not arrived. rustls keeps offsets into
-    /// it, so it must be given exactly these bytes again. No capacity while empty.
+    /// What has arrived of an unfinished record or message. rustls keeps offsets into it, so it
+    /// must be given exactly these bytes again. No capacity while empty.
     partial: Vec<u8>,
     /// Handshake messages, KeyUpdate answers and alerts that must leave before the next record.
     pending: Vec<u8>,
@@ -267,7 +267,7 @@ impl TlsSession {
             && suite.is_some_and(|suite| kernel.takes(suite))
     }
 
-    /// Hands the keys to the kernel, whose TLS is attached to `socket`; all else is freed.
+    /// Hands the keys to the kernel's TLS, which is attached to `socket`; all else is freed.
     ///
     /// # Errors
     /// [`TlsError`]: the connection is lost.

@@ -113,7 +113,7 @@ fn check_data(
     }
 }
 
-/// A frame whose payload is still coming.
+/// A frame with payload still to come.
 #[derive(Debug)]
 pub(super) struct Unfinished {
     pub(super) head: Head,
@@ -236,7 +236,7 @@ impl Partial {
             let (len, taken) = (usize::try_from(begun.len).ok()?, begun.taken as usize);
             let head = Head { opcode, is_final, compressed, mask, len };
             let fits = !opcode.is_control() || len <= MAX_CONTROL;
-            // A frame whose payload was all there would be over.
+            // A frame has not taken more than its payload.
             let is_possible = begun.taken <= begun.len && fits;
             partial.frame = is_possible.then_some(Unfinished { head, taken });
             partial.frame.as_ref()?;

@@ -32,7 +32,7 @@ pub enum UpgradeError {
     Origin,
     /// Several tokens, or an `Authorization` that is no text.
     Token,
-    /// A valid `Origin` whose pages may not connect.
+    /// A valid `Origin` of pages that may not connect.
     Unlisted,
     /// Its address has as many connections as it may have.
     TooMany,

@@ -173,7 +173,7 @@ fn one_process_serves_where_one_is_left_that_acts() {
         }
         let stands = |process: &Process| process.is_stopped && process.is_alive;
         let someone = serves(predecessor, true) || serves(successor, false);
-        // Who stands still keeps what it holds. A crash of the predecessor before its state is
+        // A stopped process keeps what it holds. A crash of the predecessor before its state is
         // with the successor loses all, as any crash does, and so does one of the successor that
         // has said TAKEN.
         let lost = !predecessor.is_alive && !matches!(successor.step, Do::Serve(_))

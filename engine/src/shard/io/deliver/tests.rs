@@ -33,7 +33,7 @@ fn write(delivery: &mut Delivery, payload: Payload) -> Option<Owed> {
     flush(delivery).shorts.pop().map(|short| short.owed)
 }
 
-/// A write sink whose slot 0 has room again only when its peer has read: the buffers of TCP also
+/// A write sink that has room in slot 0 again only when the peer has read: the buffers of TCP also
 /// grow.
 fn patient(tls: bool) -> (Delivery, UnixStream) {
     let mut ring = Ring::new(&ring_config(1)).unwrap();

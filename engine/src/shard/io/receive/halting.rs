@@ -83,7 +83,7 @@ impl Slots {
         })
     }
 
-    /// Takes over a slot that was opened, and whose socket another process has put there. With
+    /// Takes over a slot that was opened, with the socket that another process has put there. With
     /// `receive_ended` the end of what its peer sends was reported there.
     pub(crate) fn adopt(&mut self, key: ConnectionKey, receive_ended: bool) {
         self.delivery.ring.adopt(key.into());

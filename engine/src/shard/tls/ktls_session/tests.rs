@@ -33,7 +33,7 @@ fn kernel() -> Kernel {
 /// How long a read waits before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A connection in slot 0 whose keys the kernel has.
+/// A connection in slot 0 with its keys in the kernel.
 struct Rig {
     delivery: Delivery,
     client: ClientConnection,

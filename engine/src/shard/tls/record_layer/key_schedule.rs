@@ -83,7 +83,7 @@ impl KeySchedule {
         (fits(&send) && fits(&receive)).then_some(KeySchedule { suite, send, receive })
     }
 
-    /// The sending key, whose next record has this number.
+    /// The sending key: its next record has this number.
     pub(super) fn send_key(&self, seq: u64) -> Result<DirectionKey, TlsError> {
         self.key(&self.send, seq)
     }

@@ -29,8 +29,8 @@ impl TlsProgress {
 }
 
 impl TlsSession {
-    /// Whether another process can go on with it: one that is established over TLS 1.3, and whose
-    /// records are made here.
+    /// Whether another process can go on with it: it is established over TLS 1.3, and its records
+    /// are made here.
     pub(crate) fn may_travel(&self) -> bool {
         matches!(self.layer, Layer::Own(_)) && matches!(self.input, Input::Open | Input::Closed)
     }

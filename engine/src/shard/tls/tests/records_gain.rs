@@ -14,7 +14,7 @@ use crate::shard::tls::control_records::APPLICATION_DATA;
 /// The suite of an AES-128 connection.
 const SUITE: u8 = 0;
 const ROUNDS: usize = 41;
-/// Sessions whose memory is compared.
+/// Sessions in the comparison of memory.
 const SESSIONS: usize = 2_000;
 
 /// Nanoseconds that each of `calls` takes.
