@@ -16,7 +16,7 @@ const BATCH: usize = 256;
 /// A send that was not whole: the socket's slot and the bytes it took.
 pub type Short = (u32, usize);
 
-/// A ring whose registered files are the subscribers.
+/// A ring with the subscribers' sockets as its registered files.
 pub struct BareRing {
     uring: IoUring,
 }

@@ -96,7 +96,7 @@ pub fn hub_with(subscribers: usize, metrics: bool) -> Hub {
     hub
 }
 
-/// A hub of one shard whose subscribers of channel `bench:0` follow its context.
+/// A hub of one shard; the subscribers of channel `bench:0` follow its context.
 pub fn deflating_hub(subscribers: usize) -> Hub {
     let channels = ChannelPattern::parse("bench:*").expect("a good pattern");
     let shared = ClassRule { compression: Some(Compression::Shared), ..ClassRule::new(channels) };

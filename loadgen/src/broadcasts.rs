@@ -1,5 +1,5 @@
 //! The broadcasts of one publisher in one channel, as the subscribers of one thread receive them:
-//! who is due each, who has it, and when the first, the median and the last had it.
+//! how many are due each, how many have it, and when the first, the median and the last had it.
 
 use std::collections::VecDeque;
 
@@ -38,7 +38,8 @@ pub(crate) struct Broadcast {
 
 #[derive(Debug)]
 struct Entry {
-    /// The thread's count of events when the entry was made: who had joined by then is due it.
+    /// The thread's count of events when the entry was made: subscribers that had joined by then
+    /// are due it.
     event: u64,
     intended: Option<u64>,
     missing: u32,

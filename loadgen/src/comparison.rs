@@ -90,8 +90,8 @@ impl Baseline {
         Ok(baseline)
     }
 
-    /// Compares the `place`-th run, whose measured time begins after `warmup` seconds. `None`
-    /// where the earlier report has none there.
+    /// Compares the `place`-th run; its measured time begins after `warmup` seconds. `None` where
+    /// the earlier report has none there.
     pub(crate) fn compare(
         &self,
         place: usize,

@@ -51,7 +51,7 @@ pub struct Dialect {
     pub hello: Vec<Step>,
     /// Sent for each channel.
     pub subscribe: Vec<Step>,
-    /// What the server sends to see who is there.
+    /// What the server sends to see whether a client is there.
     pub heartbeat: Vec<Heartbeat>,
     /// Texts of which a refusal has one.
     pub refused: Vec<String>,

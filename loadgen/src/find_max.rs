@@ -9,7 +9,7 @@ use crate::run;
 use crate::run_verdict::RunVerdict;
 use crate::summary::Summary;
 
-/// A step whose rate was not reached by so much has failed.
+/// A step that reaches less than this share of its rate has failed.
 const REACHED: f64 = 0.95;
 
 /// Searches, and returns the run at the highest rate that held; if none did, the last one.

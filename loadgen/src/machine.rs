@@ -18,7 +18,7 @@ pub(crate) struct Quota {
 }
 
 impl Machine {
-    /// The machine whose `proc` and `sys` are below `root`.
+    /// The machine that has its `proc` and `sys` below `root`.
     pub(crate) fn below(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }

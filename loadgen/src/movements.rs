@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::phase::Absence;
 use crate::timeline::Timeline;
 
-/// A subscriber whose connection could not be made again tries after this time.
+/// A subscriber that could not connect again retries after this time.
 const RETRY: u64 = 1_000_000_000;
 
 /// What is due.

@@ -10,7 +10,7 @@ use crate::publisher::Publisher;
 use crate::shared::Shared;
 use crate::worker;
 
-/// A part whose publishers are connected.
+/// A part with its publishers connected.
 pub(crate) struct Part<'a> {
     config: &'a Config,
     publishers: Vec<Publisher<'a>>,

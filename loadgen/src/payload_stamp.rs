@@ -33,7 +33,7 @@ pub(crate) struct Stamp {
 pub(crate) enum Found {
     /// A message of this run, as it was published.
     Whole(Stamp),
-    /// A message of this run whose filler has other bytes.
+    /// A message of this run with other bytes in its filler.
     Damaged(Stamp),
     /// A message of this run that cannot be told from others.
     Illegible,

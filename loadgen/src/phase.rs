@@ -29,7 +29,7 @@ pub(crate) struct Absence {
 }
 
 impl Phase {
-    /// A measured phase at one rate, in which nobody moves.
+    /// A measured phase at one rate, in which no subscriber moves.
     pub(crate) fn steady(name: &str, length: Duration, rate: f64) -> Self {
         let rate = (rate, rate);
         Self { name: name.into(), length, rate, measured: true, churn: 0.0, absence: None }

@@ -48,7 +48,7 @@ pub(crate) struct Recorder {
     timeline: Arc<Timeline>,
     /// When the load begins; `u64::MAX` before it is known.
     pub(crate) start: u64,
-    /// Whether who was away gets what it missed.
+    /// Whether a subscriber that was away gets what it missed.
     recovery: bool,
     batch: Batch,
     slots: Vec<Slot>,
@@ -269,7 +269,7 @@ impl Recorder {
     pub(crate) fn finish(mut self) -> Batch {
         let mut joined = vec![Vec::new(); self.slots.len()];
         for member in self.members.iter().filter(|member| !member.slow) {
-            // Who is away and will recover is due all the same.
+            // A subscriber that is away and will recover is due all the same.
             let away = self.recovery.then_some(Joined::AT_START);
             let Some(begin) = member.joined.or(away) else { continue };
             for room in &member.rooms {

@@ -15,7 +15,7 @@ pub(crate) struct RoomChoice {
 }
 
 impl RoomChoice {
-    /// `per_client` of so many channels, whose popularity falls as the `zipf`-th power of their
+    /// `per_client` of so many channels; their popularity falls as the `zipf`-th power of their
     /// rank.
     pub(crate) fn new(channels: u32, per_client: u32, zipf: f64, seed: u64) -> Self {
         let mut sum = 0.0;

@@ -1,4 +1,4 @@
-//! `--spki-pin`: trusts the server whose public key has this digest, whoever signed its
+//! `--spki-pin`: trusts the server with this digest of its public key, whatever key signed its
 //! certificate.
 
 use std::str::FromStr;

@@ -123,7 +123,8 @@ pub(crate) fn confirm(
     }
 }
 
-/// A message without a stamp matters if it is an error, a gap or an event of somebody else.
+/// A message without a stamp matters if it is an error, a gap or an event that this run did not
+/// publish.
 pub(crate) fn note(recorder: &mut Recorder, place: usize, text: &[u8], now: u64) {
     let Some(reply) = Reply::parse(text) else { return };
     match reply.error() {

@@ -95,7 +95,7 @@ impl Explainer<'_> {
         self.promise(Some(name), |pattern| pattern.matches(name))
     }
 
-    /// What the rules say whose patterns are about the channels.
+    /// What the rules with patterns about the channels say.
     fn promise(&self, name: Option<&str>, about: impl Fn(&ChannelPattern) -> bool) -> Promise {
         let rules = self.service.class_rules(&about);
         let values = FIELDS.iter().map(|field| match field.key {

@@ -10,7 +10,7 @@
 //! * `subjects`, `stored_publications`, `names`: how channels and publications stand in a stream.
 //! * `older_messages`: older messages, as the engine takes them.
 //! * `watched`: the channels that patterns want.
-//! * `node_presence`: who is subscribed, at all nodes.
+//! * `node_presence`: the subscribers, at all nodes.
 //!
 //! The others speak with the servers, on a thread of their own:
 //!
@@ -22,10 +22,10 @@
 //! * `shared_stream`, `shared_message`, `shared_reader`: a stream that every node reads whole, for
 //!   what concerns all nodes; `shared_cursor`, which is pure, is how far it was read.
 //! * `presence_link`, `node_subjects`: what passes between presence, the engine and other nodes.
-//! * `watches`: who wants them, and waits until they are watched.
+//! * `watches`: the shards' patterns, and what waits until their channels are watched.
 //! * `health`, `status`: whether publications can be ordered; what is shown of it.
 //! * `delivery_lag`: how long publications took from their stream to the engine.
-//! * `node`, `node_parts`, `node_waits`: the thread's loop, its tasks, and who waits for it.
+//! * `node`, `node_parts`, `node_waits`: the thread's loop, its tasks, and what waits for it.
 //! * `stream_order`: the engine's end of it.
 //! * `node_handover`: what goes over to the process that goes on in the node's place. How far the
 //!   node is, it says in `stream_positions`, which is pure.
@@ -362,7 +362,7 @@ async fn prepare_shared(
     Ok((SharedEnd { stream, events }, reader))
 }
 
-/// Hands answers to who awaits them, until the connection is given up.
+/// Hands answers to the requests that await them, until the connection is given up.
 async fn dispatch(mut answers: async_nats::Subscriber, requests: Arc<Requests>) {
     use futures_util::StreamExt as _;
     while let Some(answer) = answers.next().await {

@@ -37,7 +37,7 @@ pub(crate) struct LiveParts {
     pub(crate) services: LiveServices,
     pub(crate) api_keys: ApiKeys,
     pub(crate) verifiers: Verifiers,
-    /// The ports of the control port's addresses, whose pages may connect.
+    /// The ports of the control port's addresses: their pages may connect.
     pub(crate) control_ports: Vec<u16>,
 }
 

@@ -23,7 +23,7 @@ use crate::settings::value::is_plain;
 #[derive(Debug)]
 pub struct Dashboard {
     services: Arc<[Service]>,
-    /// The service on whose listener the page connects.
+    /// The service with the listener that the page connects to.
     socket_service: usize,
     key: ProbeKey,
     publisher: Publisher,

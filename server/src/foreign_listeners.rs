@@ -27,10 +27,10 @@ struct Watch {
 }
 
 impl ForeignListeners {
-    /// Prepares to watch the ports of a server whose listeners are open.
+    /// Prepares to watch the ports of a server with open listeners.
     ///
     /// # Errors
-    /// The system does not show the process's own sockets, or not who listens.
+    /// The system does not show the process's own sockets, or not which sockets listen.
     pub fn new(addresses: Vec<SocketAddr>) -> io::Result<ForeignListeners> {
         listeners()?;
         let own = own_sockets()?;

@@ -7,7 +7,7 @@
 //! * `http_sockets`: the listening sockets of the HTTP ports, which go over with the others;
 //! * `server_state`: what a server knows beside its engine;
 //! * `replaced_program`: a new program that a reload starts;
-//! * `engine_gate`: HTTP requests wait while nobody answers them;
+//! * `engine_gate`: HTTP requests wait while no process answers them;
 //! * `passing`: their connections go to the process that has taken over.
 
 mod engine_gate;

@@ -7,8 +7,8 @@
 //! 3. [`certs`]: the certificate is read, or made, and becomes rustls's configuration.
 //! 4. [`run`]: the engine starts, and the HTTP ports ([`http`]) and [`metrics`] around it.
 //!
-//! [`commands`] are apart: `sub`, `pub` and others for those who use a server, and of
-//! [`diagnostics`] `verify`, which checks a running server, and `doctor`, which checks a machine.
+//! [`commands`] are apart: `sub`, `pub` and others for users of a server, and of [`diagnostics`]
+//! `verify`, which checks a running server, and `doctor`, which checks a machine.
 //!
 //! [`cluster`] shares the order of channels with other servers; `handover` passes all connections
 //! to a new process, or takes them over.

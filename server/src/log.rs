@@ -1,5 +1,5 @@
 //! Log lines on standard error, so many a second of each kind at most. One thread writes them: a
-//! standard error that is slow, or that nobody reads, delays no other thread. What the queue to
+//! standard error that is slow, or that no process reads, delays no other thread. What the queue to
 //! that thread has no room for is lost, counted and reported.
 
 mod rate_limit;

@@ -10,8 +10,8 @@ pub fn render(settings: &Settings) -> String {
     toml(settings, &every(settings))
 }
 
-/// The same, with only those settings whose value is not the default. A file with these lines gives
-/// the same configuration.
+/// The same, with only the settings that differ from the default. A file with these lines gives the
+/// same configuration.
 pub fn render_changed(settings: &Settings) -> String {
     toml(settings, &changed(settings))
 }

@@ -19,7 +19,7 @@ pub fn read(setting: &str, path: &Path) -> Result<Vec<u8>, Problem> {
 }
 
 /// Reads the file that `setting` names and that is looked at again while clients are served: it
-/// must be a regular file, whose opening does not block.
+/// must be a regular file, as opening one does not block.
 ///
 /// # Errors
 /// As those of [`read`], and where it is no regular file.

@@ -166,7 +166,7 @@ async fn serve_on(
     let control = succession::prepare(control, &settings, &reloaders);
     let control = control.with_revocations(Arc::clone(verifiers.revocations()));
     let control = cluster_node::attach(control, cluster.as_ref(), peers);
-    // An error drops it before the engine, whose shards wait for it.
+    // An error drops it before the engine: the shards wait for it.
     let standing_by = standing_by;
     let started = (Arc::clone(&settings), files);
     let reloader = ConfigReloader::new(source, started, Arc::clone(&running), parts, reload_status);
@@ -185,7 +185,7 @@ async fn serve_on(
     }
     let _ = stop.send(true);
     ports.join_all().await;
-    // The verifiers end with the engine, whose shards have ended.
+    // The verifiers end with the engine: its shards have ended.
     verifier_threads.into_iter().for_each(|thread| drop(thread.join()));
     drop(cluster);
     // It has the engine's settings, and with them a sender of the access log.

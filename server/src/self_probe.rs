@@ -35,7 +35,7 @@ impl Health {
         Health((0..shards).map(|_| AtomicU32::new(0)).collect())
     }
 
-    /// A shard whose last [`CANARY_MISSES`] probes did not arrive.
+    /// A shard that missed its last [`CANARY_MISSES`] probes.
     pub fn failing(&self) -> Option<usize> {
         self.0.iter().position(|misses| misses.load(Ordering::Relaxed) >= CANARY_MISSES)
     }

@@ -1,7 +1,7 @@
 //! What a small channel waits while a huge one is published at full rate.
 //!
 //! One engine with one shard on the first core; everything else on the second. The huge channel's
-//! receivers are held still but for the last, whose copy asks for the next message. Meanwhile the
+//! receivers are held still but for the last: its copy asks for the next message. Meanwhile the
 //! small channel gets 100 messages a second; only those published while a sweep is under way count.
 //! With `--mailbox W` the huge channel is published from inside the process instead, W messages
 //! waiting for the shard at any time, and all its receivers are read: what then bounds a turn is

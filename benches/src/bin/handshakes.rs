@@ -1,8 +1,8 @@
 //! What TLS connections cost a server: full and resumed handshakes a second, memory when idle.
 //!
 //! `handshakes full|resumed|idle ADDRESS CONNECTIONS PID x25519|p256|hybrid [PATH]`, against any
-//! WebSocket server that speaks TLS. PID is that server's process, whose CPU time or memory is
-//! printed; the last word is the key exchange: one the server would not choose by itself costs it a
+//! WebSocket server that speaks TLS. PID is that server's process: its CPU time or memory is
+//! printed. The last word is the key exchange: one the server would not choose by itself costs it a
 //! round trip more. Nothing is verified: that would be the client's cost. `benches/tls/run` runs it
 //! against ours and a peer's.
 

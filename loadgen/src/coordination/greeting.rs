@@ -16,7 +16,7 @@ const MOST: usize = 4096;
 /// A number that is used once.
 pub(super) type Nonce = [u8; 16];
 
-/// Who proves that it knows the secret.
+/// The side that proves that it knows the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Coordinator,

@@ -39,7 +39,7 @@ impl MessageStream {
         Ok(Self { stream, received, buffer, most: MOST_OF_A_STRANGER })
     }
 
-    /// The peer has proven who it is: its messages may be large.
+    /// The peer has proven that it knows the secret: its messages may be large.
     pub(super) fn trust(&mut self) {
         self.most = MOST;
     }

@@ -6,7 +6,7 @@ fn plan(assertion: &str) -> LoadPlan {
     LoadPlan::resolve(PlanInput { assertions, ..PlanInput::default() }).unwrap()
 }
 
-/// A good run whose sender was late by so many milliseconds, of itself.
+/// A good run with a sender that was late by so many milliseconds, of itself.
 fn summary(late_ms: u64) -> Summary {
     let mut summary = Summary { connections: 1, ..Summary::default() };
     summary.total.published = 1;

@@ -16,7 +16,7 @@ use crate::limits::{MAX_JWT_LEEWAY, MAX_REVOCATIONS, MAX_REVOCATIONS_FILE, SERVE
 use crate::read_files::{check_writable, open_regular, problem};
 use crate::settings::Problem;
 
-/// Whose tokens are meant, at one service.
+/// The tokens that are meant, at one service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
@@ -31,7 +31,7 @@ pub enum Subject {
 /// What is revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
-    /// Whose tokens.
+    /// The tokens.
     pub subject: Subject,
     /// Of these, the ones issued before this second since 1970, and those that do not say.
     pub issued_before: Option<i64>,

@@ -172,7 +172,7 @@ fn is_about_claims(kind: &ErrorKind) -> bool {
     )
 }
 
-/// What is wrong with the claims of a token whose signature is good.
+/// What is wrong with the claims of a token with a good signature.
 fn about_claims(token: &str, kind: &ErrorKind, rules: &ClaimRules) -> TokenFault {
     let claims: Map<String, Value> = insecure_decode(token).map(|t| t.claims).unwrap_or_default();
     let claim = |name: &str| claims.get(name).map_or_else(|| "none".into(), shown);

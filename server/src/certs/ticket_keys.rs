@@ -25,8 +25,8 @@ const PORTABLE: usize = SHA256_OUTPUT_LEN + NAME + SECRET + 8;
 pub struct TicketKeys(Arc<Mutex<Option<Anchored>>>);
 
 struct Anchored {
-    /// What clients were verified against whose sessions are resumed: a resumed handshake verifies
-    /// no certificate.
+    /// What the clients of resumed sessions were verified against: a resumed handshake verifies no
+    /// certificate.
     anchors: TrustAnchors,
     ticketer: Arc<Ticketer>,
 }

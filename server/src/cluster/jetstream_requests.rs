@@ -1,4 +1,4 @@
-//! Requests to the servers, whose answers come by one subscription.
+//! Requests to the servers; all answers come by one subscription.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,8 +43,8 @@ pub(crate) const NO_MESSAGES: u16 = 404;
 /// The acknowledgement of an attempt to store something: of which stream, and the answer.
 pub(crate) type Acknowledgement = (usize, AttemptId, Message);
 
-/// Sends requests and finds who awaits an answer. A subscription for each request would be known at
-/// the other servers only after the answer was sent.
+/// Sends requests and finds the one that an answer is for. A subscription for each request would be
+/// known at the other servers only after the answer was sent.
 #[derive(Debug)]
 pub(crate) struct Requests {
     client: Client,
@@ -71,8 +71,8 @@ impl Requests {
         format!("{}.>", self.inbox)
     }
 
-    /// Hands an answer to who awaits it. What nobody awaits, or has no room, is dropped: it counts
-    /// as late there.
+    /// Hands an answer to the request that awaits it. One that no request awaits, or that has no
+    /// room, is dropped: it counts as late there.
     pub(crate) fn dispatch(&self, message: Message) {
         let Some(rest) = message.subject.strip_prefix(&*self.inbox) else { return };
         let mut parts = rest.split('.').skip(1);
@@ -104,7 +104,7 @@ impl Requests {
         timeout(SEND_PATIENCE, send).await.map_err(|_| RequestError::Late)?.map_err(Into::into)
     }
 
-    /// Sends something that nobody answers, and that may be lost.
+    /// Sends a message that gets no answer, and that may be lost.
     pub(crate) async fn tell(&self, subject: String, data: Vec<u8>) {
         let send = self.client.publish(subject, data.into());
         if !matches!(timeout(SEND_PATIENCE, send).await, Ok(Ok(()))) {
@@ -114,7 +114,7 @@ impl Requests {
 
     /// Waits until the server has what was sent, for a moment at most.
     pub(crate) async fn flush(&self) {
-        // Without a connection nobody is told.
+        // Without a connection nothing is sent.
         let _ = timeout(FLUSH_PATIENCE, self.client.flush()).await;
     }
 

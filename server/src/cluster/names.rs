@@ -37,7 +37,7 @@ impl Names {
         subjects::tokens(service, channel.as_str()).into()
     }
 
-    /// What the tokens of channels begin with whose names begin so.
+    /// The prefix of the tokens of all channels with names of this prefix.
     pub(super) fn prefix(&self, channels: &ChannelPrefix) -> Box<str> {
         let service = self.services.get(channels.service.index()).map_or("", String::as_str);
         subjects::tokens(service, &channels.prefix).into()

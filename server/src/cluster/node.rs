@@ -363,7 +363,7 @@ pub(super) fn epoch(partitions: &[Partition]) -> Epoch {
     epoch_of(partitions.iter().map(|partition| partition.life))
 }
 
-/// The epoch of channels whose streams are in these lives.
+/// The epoch of channels with streams in these lives.
 pub(super) fn epoch_of(lives: impl Iterator<Item = u64>) -> Epoch {
     Epoch(subjects::fnv1a(lives.flat_map(u64::to_be_bytes)).max(1))
 }

@@ -102,7 +102,7 @@ impl Membership {
 }
 
 impl Positions {
-    /// How far the node before is in so many streams, whose channels are in this epoch.
+    /// How far the node before is in so many streams; their channels are in this epoch.
     ///
     /// # Errors
     /// In words, where that is not understood, or cannot be.

@@ -1,10 +1,10 @@
-//! Presence over all nodes: who is subscribed, wherever.
+//! Presence over all nodes: the subscribers, at whichever node.
 //!
 //! Each channel has one **home** among the nodes that are there (`peer_nodes`): it keeps the
 //! channel's roster (`roster_homes`, `kept`) and publishes what changes in it as messages of the
-//! channel. Every node tells homes of its own subscribers (`attendance`, `tie`), beside the streams
-//! (`node_message`). While the nodes do not agree which they are, or a home may not know all
-//! subscribers, it tells nothing.
+//! channel. Every node reports its own subscribers to homes (`attendance`, `tie`), beside the
+//! streams (`node_message`). While the nodes do not agree which they are, or a home may not know
+//! all subscribers, it tells nothing.
 //!
 //! All of it is pure: [`Presence::run`] and the `handle` methods change the state, and
 //! [`Presence::poll_output`] gives what is to be done.
@@ -43,14 +43,14 @@ pub(crate) enum Output<T> {
     Send(Option<NodeId>, Vec<u8>),
     /// An event to be published; its outcome goes to [`Presence::handle_told`].
     Publish(Telling),
-    /// Who is there, for who has asked; `None` where nobody can tell.
+    /// The list of members, for a question; `None` where no node can give it.
     Answer(T, Option<PresenceList>),
 }
 
-/// Presence as a node has it: each who asks is answered by the engine's own means.
+/// Presence as a node has it: each question is answered by the engine's own means.
 pub(crate) type EnginePresence = Presence<Reply<Result<PresenceList, Unavailable>>>;
 
-/// A node's part in presence. `T` answers who asks.
+/// A node's part in presence. `T` answers a question.
 #[derive(Debug)]
 pub(crate) struct Presence<T> {
     members: Members,
@@ -120,7 +120,7 @@ impl<T> Presence<T> {
         self.attendance.saw(channel, seq);
     }
 
-    /// Somebody asks who is there.
+    /// The engine asks for the members of a channel.
     pub(crate) fn ask(&mut self, now: Duration, channel: &Arc<str>, of: T) {
         self.begin(now);
         if self.is_degraded {

@@ -1,4 +1,4 @@
-//! Who waits for the node to be in some state, so that it can be handed over, or goes on in the
+//! What waits for the node to be in some state, so that it can be handed over, or goes on in the
 //! place of another one.
 
 use std::sync::mpsc::SyncSender;
@@ -10,7 +10,7 @@ use super::node_parts::Parts;
 use super::stream_positions::StreamPosition;
 use crate::limits::HANDOVER_ACKNOWLEDGED;
 
-/// Who waits: one of each, as one hand-over is under way at most. An answer fails if nobody waits
+/// What waits: one of each, as one hand-over is under way at most. An answer fails if nothing waits
 /// any more.
 #[derive(Debug, Default)]
 pub(super) struct NodeWaits {

@@ -1,4 +1,4 @@
-//! Older messages of a channel, read for subscribers who want more than what comes.
+//! Older messages of a channel, read for subscribers that want more than what comes.
 
 use std::collections::VecDeque;
 

@@ -41,7 +41,7 @@ pub(crate) enum Outcome {
     Stored(u64),
     /// It is not stored, and the stream takes nothing now.
     Refused,
-    /// It is being stored, by an earlier attempt; or nobody can say.
+    /// It is being stored, by an earlier attempt; or that is not known.
     Unknown,
 }
 
@@ -71,7 +71,7 @@ struct Channel<T> {
 /// [`PUBLISH_PATIENCE`].
 #[derive(Debug)]
 pub(crate) struct Outbox<T> {
-    /// Of this start of this node: what it numbers nobody else has numbered.
+    /// Of this start of this node: no other has numbered what it numbers.
     node: Box<str>,
     channels: HashMap<Arc<str>, Channel<T>>,
     ready: VecDeque<Arc<str>>,
@@ -138,7 +138,7 @@ impl<T> Outbox<T> {
         self.messages
     }
 
-    /// Since when the oldest message waits whose outcome is not known. Looks at every channel.
+    /// Since when the oldest message without a known outcome waits. Looks at every channel.
     pub(crate) fn oldest(&self) -> Option<Duration> {
         self.channels.values().filter_map(|channel| Some(channel.pack.as_ref()?.since)).min()
     }

@@ -205,7 +205,7 @@ impl Partition {
         self.interests.clear();
     }
 
-    /// Nothing is known of a channel: who waits is told.
+    /// Nothing is known of a channel: the requests that wait for it fail.
     fn give_up(&mut self, tokens: &str) {
         if let Some(Interest { state: State::Joining(waiting), .. }) = self.interests.remove(tokens)
         {
@@ -285,7 +285,7 @@ impl Partition {
         match &mut interest.state {
             State::Followed | State::Unasked(_) => return items,
             State::Reading(held) if held.len() + items.len() <= FOLLOW_HELD => held.extend(items),
-            // Its read finds that nobody waits for it, and the engine asks again.
+            // Its read finds that nothing waits for it, and the engine asks again.
             State::Reading(held) => {
                 let mut held = std::mem::take(held);
                 held.extend(items);
@@ -297,7 +297,7 @@ impl Partition {
         Vec::new()
     }
 
-    /// A channel that nobody has asked for begins behind this position: a pattern wants it.
+    /// A channel that the engine has not asked for begins behind this position: a pattern wants it.
     fn appear(&mut self, names: &Names, tokens: &Arc<str>, after: Seq) {
         if !self.view.follows(tokens) {
             return;
@@ -312,7 +312,8 @@ impl Partition {
         }
     }
 
-    /// It is known where a channel begins: who waits for it is answered, or older messages read.
+    /// It is known where a channel begins: the requests that wait are answered, or older messages
+    /// read.
     fn begin(&mut self, tokens: &Arc<str>, head: (Epoch, Seq), jobs: &mut Vec<ReadJob>) {
         let Some(interest) = self.interests.get_mut(tokens) else { return };
         let State::Joining(waiting) = std::mem::replace(&mut interest.state, State::Followed)

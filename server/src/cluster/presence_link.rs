@@ -55,12 +55,12 @@ impl Parts {
         request.reply.answer(());
     }
 
-    /// The engine asks who is in a channel.
+    /// The engine asks for the members of a channel.
     pub(super) fn handle_presence_question(&mut self, now: Duration, question: PresenceQuestion) {
         self.presence.ask(now, &self.names.tokens(&question.channel), question.reply);
     }
 
-    /// The engine is given these: who asks is to have no older list behind an event of presence.
+    /// The engine is given these: no request is to get an older list behind an event of presence.
     pub(super) fn note_presence(&mut self, channel: &str, items: &[FeedItem]) {
         for item in items {
             if let FeedItem::Message(message) = item

@@ -8,8 +8,8 @@ use async_nats::{Server, ServerAddr};
 pub(super) struct ServerTurns(Vec<ServerAddr>);
 
 impl ServerTurns {
-    /// The next of these: by chance one that was not tried yet, otherwise the one whose last try is
-    /// the longest ago. `None` where none was ever connected: the first time all are tried.
+    /// The next of these: by chance one that was not tried yet, otherwise the one that was last
+    /// tried the longest ago. `None` where none was ever connected: the first time all are tried.
     pub(super) fn next(&mut self, servers: &[Server], chance: u64) -> Option<ServerAddr> {
         let takes_part = takes_part(servers);
         let servers: Vec<_> = servers.iter().filter(|server| takes_part(server)).collect();

@@ -25,7 +25,7 @@ const NOT_ENABLED: u64 = 10_076;
 const NO_SUITABLE_PEERS: u64 = 10_005;
 const TEMPORARILY_UNAVAILABLE: u64 = 10_008;
 
-/// The oldest server whose reads name how far a replica is.
+/// The oldest server that names in its reads how far a replica is.
 const OLDEST_VERSION: (u64, u64) = (2, 11);
 /// The one that was tried most; replicas of older ones are further behind after a restart.
 pub(crate) const RECOMMENDED_VERSION: (u64, u64) = (2, 15);

@@ -50,7 +50,7 @@ impl Address {
 }
 
 impl SharedMessage {
-    /// Reads one whose subject begins in this way.
+    /// Reads one with a subject that begins in this way.
     pub(super) fn read(prefix: &str, of: &Message) -> Option<SharedMessage> {
         let headers = of.headers.as_ref()?;
         let text = |name| headers.get(name).map_or("", |value| value.as_str()).to_owned();

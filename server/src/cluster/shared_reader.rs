@@ -68,12 +68,12 @@ pub(super) struct SharedReader {
     to: mpsc::Sender<Shared>,
 }
 
-/// Nobody carries anything out any more.
+/// No receiver carries anything out any more.
 struct Ended;
 
 impl SharedReader {
-    /// Of a stream that is there, whose messages come from now on. They go to `to`. Another epoch
-    /// of the order of channels gives old messages another meaning: they come again.
+    /// Of a stream that is there. Its messages come from now on, and go to `to`. Another epoch of
+    /// the order of channels gives old messages another meaning: they come again.
     pub(super) fn new(
         stream: Arc<SharedStream>,
         live: Subscriber,
@@ -119,7 +119,7 @@ impl SharedReader {
         }
     }
 
-    /// Runs until nobody carries anything out any more.
+    /// Runs until no receiver carries anything out any more.
     pub(super) async fn run(mut self) {
         let mut due = Instant::now();
         loop {

@@ -213,7 +213,7 @@ impl SharedStream {
             let newest = self.newest(tail).await?;
             let last = newest.as_ref().map_or(0, |newest| newest.seq);
             if newest.as_ref().is_some_and(|newest| newest.id.starts_with(&id)) {
-                // An attempt whose acknowledgement was lost.
+                // The acknowledgement of an attempt was lost.
                 return Ok(last);
             }
             let Change::Store(body, age) = decide(newest.as_ref())? else { return Ok(last) };

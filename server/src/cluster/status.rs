@@ -66,7 +66,7 @@ pub struct StreamStatus {
     pub delivered: u64,
     /// Messages that another program has stored.
     pub foreign: u64,
-    /// Publications of which nobody can say whether they were stored.
+    /// Publications of which it is not known whether they were stored.
     pub unknown_outcomes: u64,
 }
 

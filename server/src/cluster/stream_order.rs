@@ -36,7 +36,7 @@ pub(super) enum Command {
     AwaitPresence(SyncSender<()>),
     /// Subscribers have come or gone where presence is kept.
     Presence(PresenceRequest),
-    /// Somebody asks who is there.
+    /// The engine asks for the members of a channel.
     AskPresence(PresenceQuestion),
 }
 

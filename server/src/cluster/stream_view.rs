@@ -291,7 +291,7 @@ impl StreamView {
         self.channels.has(channel)
     }
 
-    /// Whether a channel is followed whose beginning is known.
+    /// Whether a channel is followed and its beginning is known.
     pub(crate) fn has_begun(&self, channel: &str) -> bool {
         self.channels.chain(channel).is_some_and(Chain::has_begun)
     }

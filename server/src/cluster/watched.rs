@@ -5,7 +5,7 @@
 pub(crate) struct Watched(Vec<Box<str>>);
 
 impl Watched {
-    /// All channels whose tokens begin with one of these.
+    /// All channels with tokens that begin with one of these.
     pub(crate) fn new(prefixes: impl IntoIterator<Item = Box<str>>) -> Watched {
         let mut all: Vec<_> = prefixes.into_iter().collect();
         all.sort_unstable();

@@ -9,7 +9,7 @@ use super::names::Names;
 use super::partition::Partition;
 use super::watched::Watched;
 
-/// What the engine's shards want of channels that nobody has named.
+/// What the engine's shards want of channels that they have not named.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
     /// What the tokens of channels begin with.
@@ -46,7 +46,7 @@ impl Watches {
         }
     }
 
-    /// Answers those whose channels are watched.
+    /// Answers the requests, once their channels are watched.
     pub(super) fn answer(&mut self, partitions: &[Partition]) {
         if self.is_complete() && partitions.iter().all(|one| one.view.is_watching()) {
             self.waiting.drain(..).for_each(|reply| reply.answer(Ok(())));

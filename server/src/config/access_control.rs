@@ -25,8 +25,8 @@ pub(super) fn access(s: &Settings) -> Access {
     }
 }
 
-/// Whose pages may connect. [`Config::admit_pages_of`](super::Config::admit_pages_of) adds those of
-/// the control port.
+/// The origins of pages that may connect. [`Config::admit_pages_of`](super::Config::admit_pages_of)
+/// adds those of the control port.
 fn origins(s: &Settings) -> Origins {
     match &s.allowed_origin {
         None => Origins::default(),

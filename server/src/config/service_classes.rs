@@ -6,7 +6,7 @@ use uringcast_engine::{Access, AuthMode, ClassRule, HistoryAccess};
 use super::{ProblemCollector, access_control};
 use crate::settings::{Settings, Source};
 
-/// Who may do what, and the classes: one place for what several settings say.
+/// What clients may do, and the classes: one place for what several settings say.
 pub(super) fn resolve(s: &Settings, faults: &mut ProblemCollector<'_>) -> (Access, Vec<ClassRule>) {
     let mut access = access_control::access(s);
     let mut classes: Vec<ClassRule> =

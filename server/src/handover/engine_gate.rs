@@ -20,8 +20,8 @@ enum Side {
     Other,
 }
 
-/// A request that uses the engine: the gate does not close before this is dropped. Whoever has one
-/// must not ask for another.
+/// A request that uses the engine: the gate does not close before this is dropped. The holder of
+/// one must not ask for another.
 #[derive(Debug)]
 pub(crate) struct Passage(#[expect(dead_code, reason = "held")] OwnedRwLockReadGuard<Side>);
 

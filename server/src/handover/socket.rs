@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, 
 
 use crate::settings::{Problem, Settings};
 
-/// Who waits here may be one that gives up, and one more.
+/// A successor that gives up may wait here, and one more.
 const BACKLOG: i32 = 4;
 
 /// The file of a Unix socket that only this user and root can connect to.
@@ -23,7 +23,7 @@ pub(crate) struct SocketFile {
 
 impl SocketFile {
     /// Listens at a path. A socket of a server that has ended is replaced, and with `replaces` one
-    /// that somebody listens on: the server before.
+    /// that the server before listens on.
     ///
     /// # Errors
     /// A [`Problem`] with the setting.

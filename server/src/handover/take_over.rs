@@ -20,7 +20,7 @@ pub(crate) struct TakeOver {
 /// Why a server does not take over.
 #[derive(Debug, thiserror::Error)]
 pub enum TakeOverError {
-    /// Nobody is there.
+    /// No server is there.
     #[error(
         "cannot take over from the server at {path}: {source}. Give the handover_socket of a \
          server that runs, or start without --take-over"

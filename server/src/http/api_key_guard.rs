@@ -69,7 +69,7 @@ impl ApiKeyGuard {
         ApiKeyGuard { keys, requests }
     }
 
-    /// Who sends a request, as far as its key says.
+    /// The caller of a request, as far as its key says.
     pub(super) fn caller(&self, headers: &RuleHeaders<'_>) -> Caller {
         Caller(presented_key(headers, &self.keys))
     }

@@ -1,4 +1,4 @@
-//! `GET /v1/channels`, and one of them by its name, and who is subscribed to it.
+//! `GET /v1/channels`, and one of them by its name, and its subscribers.
 
 use axum::Json;
 use axum::extract::Query;

@@ -47,7 +47,7 @@ pub struct Control {
     pub(crate) metrics: Option<Metrics>,
     /// `None` without self-probes.
     health: Option<Health>,
-    /// `None` where the system does not show who listens.
+    /// `None` where the system does not show which sockets listen.
     foreign: Option<ForeignListeners>,
     pub(super) dashboard: Dashboard,
     pub(crate) revocations: Arc<Revocations>,
@@ -251,7 +251,7 @@ impl Control {
         }
     }
 
-    /// Closes the connections of a service whose clients have shown one of these certificates.
+    /// Closes a service's connections with clients that have shown one of these certificates.
     pub async fn close_revoked(&self, service: ServiceId, revoked: Arc<RevokedCertificates>) {
         let (target, action) = (Target::Certificates(revoked), ClientAction::Disconnect);
         self.carry_out(ClientCommand { service, target, action }).await;

@@ -59,7 +59,7 @@ impl ApiError {
         ApiError::bad_request("the body could not be read, or is not as its Content-Encoding says")
     }
 
-    /// A bad request whose text may repeat the publisher's input, and is cut.
+    /// A bad request. Its text may repeat the publisher's input, and is cut.
     pub(super) fn invalid(error: impl Display) -> ApiError {
         let mut text = error.to_string();
         if text.len() > MAX_ERROR_TEXT {

@@ -87,7 +87,7 @@ async fn keep(
 /// What this node has of the documents.
 #[derive(Debug, Default)]
 struct Kept {
-    /// What messages are called whose documents are here.
+    /// The tails of the messages that gave the documents here.
     tails: HashSet<String>,
     /// Those that have not come again, while all come again.
     unseen: Option<HashSet<String>>,

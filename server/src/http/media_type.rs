@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 
 use super::rule_headers::Given;
 
-/// JSON as nearly everybody calls it. To compare that is all that most requests need.
+/// JSON as nearly all clients call it. To compare that is all that most requests need.
 const PLAIN_JSON: &[u8] = b"application/json";
 
 /// The media types of one JSON text a line: there is no registered one.

@@ -49,7 +49,8 @@ struct Connection {
 pub(super) struct Place {
     places: Arc<Places>,
     number: u64,
-    /// The one that stands among all, as long as it does. Who holds its lock takes no other.
+    /// The one that stands among all, as long as it does. A holder of its lock never takes that of
+    /// `open`.
     connection: Arc<Mutex<Connection>>,
 }
 

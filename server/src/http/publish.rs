@@ -38,7 +38,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub(super) enum Form {
     /// One message or a list, each with its channel and event.
     Envelope,
-    /// The data of one message, whose channel and event are in the query.
+    /// The data of one message; its channel and event are in the query.
     Raw,
 }
 
@@ -102,7 +102,7 @@ async fn publish_whole(
 /// What the head of a request says of its messages.
 pub(super) struct Head<'a> {
     key: Option<&'a str>,
-    /// Of the raw form: names and key in the query, whose channel the caller may publish to.
+    /// Of the raw form: names and key in the query; the caller may publish to the channel.
     names: Option<(ChannelName, EventName, Option<MessageKey>)>,
 }
 
@@ -131,7 +131,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Publishes a request whose body has been read.
+/// Publishes a request after its body has been read.
 pub(super) async fn publish_body(
     selected: &SelectedService,
     Head { key, names }: Head<'_>,

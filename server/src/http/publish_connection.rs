@@ -27,10 +27,10 @@ pub(super) struct PublishConnection {
     limit: TimeLimit,
 }
 
-/// Who goes on with a connection: with its socket, and the bytes to be read before those of the
+/// What goes on with a connection: with its socket, and the bytes to be read before those of the
 /// socket.
 pub(super) enum Next {
-    /// Nobody: it has ended.
+    /// Nothing: it has ended.
     Nobody,
     /// The general server: its next request is not plain.
     General(TcpStream, Vec<u8>),

@@ -97,8 +97,8 @@ impl BodyShare {
         Ok(())
     }
 
-    /// Reads a body of at most so many bytes. One whose length says that it is not taken is refused
-    /// before it is read; other lengths count as they come.
+    /// Reads a body of at most so many bytes. One with a length that is not taken is refused before
+    /// it is read; other lengths count as they come.
     ///
     /// # Errors
     /// 413 for a longer one, 503 when there is no room, 400 for one that ends early.

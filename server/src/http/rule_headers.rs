@@ -1,4 +1,4 @@
-//! The headers of a request that the control port's rules look at, whoever has read the request.
+//! The headers of a request that the control port's rules look at, whatever has read the request.
 
 use axum::http::HeaderMap;
 

@@ -18,7 +18,7 @@ const PAGE: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\"
     <p><a href=\"metrics\">metrics</a>: what Prometheus reads here. The live page, health and \
     readiness are on the control port.</p>\n</html>\n";
 
-/// The page for who comes with a browser.
+/// The page for a browser.
 pub(super) async fn page() -> Response {
     let headers = [
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'"),

@@ -86,7 +86,7 @@ impl SelectedService {
         Ok(SelectedService { control: Arc::clone(control), id, caller, channel, connection })
     }
 
-    /// The service, for a caller whose key is valid for all of its channels.
+    /// The service, for a caller with a key that is valid for all of its channels.
     ///
     /// # Errors
     /// 403.
@@ -94,7 +94,7 @@ impl SelectedService {
         self.caller.may_see_all().map(|()| self.id)
     }
 
-    /// Whose the ids of published messages are.
+    /// The owner of the ids of published messages.
     pub(super) fn owner(&self) -> Owner<'_> {
         Owner { key: self.caller.name(), service: self.id }
     }

@@ -95,8 +95,8 @@ impl Port {
             let _ = timeout(HTTP_DRAIN, graceful.shutdown()).await;
             return;
         }
-        // The other process answers on what is kept open. Here are requests whose bodies are not
-        // read to their ends, perhaps even in the server before this one.
+        // The other process answers on what is kept open. Here are requests with bodies that are
+        // not read to their ends, perhaps even in the server before this one.
         let rest = async {
             while let Some(connection) = passed.recv().await {
                 self.go_on(connection, &graceful, &stop);

@@ -84,7 +84,7 @@ impl<'a> Succession<'a> {
         Succession { settings, engine, control, http, cluster }
     }
 
-    /// Takes over, if there is somebody to take over from; then waits for a successor.
+    /// Takes over, if there is a server to take over from; then waits for a successor.
     ///
     /// # Errors
     /// [`RunError`]. Once this server has taken over there is none.

@@ -1,5 +1,5 @@
 //! The service manager's store of descriptors: it keeps the listening sockets when the server ends,
-//! so that whoever connects waits for the next one (`FileDescriptorStoreMax=`).
+//! so that clients that connect wait for the next one (`FileDescriptorStoreMax=`).
 
 use std::ffi::OsStr;
 use std::io::{self, IoSlice};

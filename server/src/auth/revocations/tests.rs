@@ -52,7 +52,7 @@ fn a_revocation_ends_at_its_time_and_none_before() {
     for n in 0..MAX_REVOCATIONS - 1 {
         all.revoke(SERVICE, &revocation(Subject::Jti(n.to_string()), None)).unwrap();
     }
-    // In the place of the one whose time is over.
+    // In the place of the one that has expired.
     all.revoke(SERVICE, &revocation(Subject::Jti("last".into()), None)).unwrap();
     let more = all.revoke(SERVICE, &revocation(Subject::Jti("more".into()), None));
     assert!(matches!(more, Err(RevokeError::Full)), "{more:?}");

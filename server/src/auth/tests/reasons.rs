@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The reason, and whose token it was.
+/// The reason, and the user of the token.
 fn fault(verifier: &Verifier, token: &str) -> (String, Option<String>) {
     let fault = verifier.verify(token).unwrap_err();
     assert!(!fault.why.contains(token.get(20..60).unwrap_or("-")), "a part of the token");

@@ -1,5 +1,5 @@
-//! This node's subscribers where presence is kept, and who asks: what the homes of their channels
-//! are to know.
+//! This node's subscribers where presence is kept, and the questions: what the homes of their
+//! channels are to know.
 
 mod asking;
 
@@ -16,12 +16,12 @@ use super::tie::{Item, Tie};
 use crate::cluster::subjects::fnv1a;
 use crate::limits::{PRESENCE_BATCH, PRESENCE_BATCH_BYTES};
 
-/// The channels of this node's subscribers, by their tokens. `T` answers who asks.
+/// The channels of this node's subscribers, by their tokens. `T` answers a question.
 #[derive(Debug)]
 pub(super) struct Attendance<T> {
     channels: BTreeMap<Arc<str>, Channel<T>>,
     ties: BTreeMap<NodeId, Tie>,
-    /// Channels in which somebody asks.
+    /// Channels with open questions.
     asking: BTreeSet<Arc<str>>,
     sessions: u64,
     asked: u64,
@@ -35,11 +35,11 @@ struct Channel<T> {
     hash: u64,
     home: NodeId,
     subscriptions: BTreeMap<Uuid, Subscription>,
-    /// Who waits for the answer to a question that is under way.
+    /// The question that is under way, with the requests that wait for its answer.
     question: Option<Question<T>>,
     /// The newest event of presence that subscribers here have.
     seen: Seq,
-    /// Who has asked since: the answer may lack what was told meanwhile.
+    /// Requests that came since: the answer may lack what has happened meanwhile.
     waiting: Vec<(Duration, T)>,
 }
 
@@ -166,7 +166,8 @@ impl<T> Attendance<T> {
         #[cfg(test)]
         moved.retain(|_, _| !self.forgets_moves);
         for (channel, before) in moved {
-            // If the home before is home again, who has left meanwhile is not told there.
+            // If the home before is home again, subscribers that left meanwhile were not reported
+            // to it.
             if let Some(tie) = self.ties.get_mut(&before) {
                 tie.queue.push_back(Item::Anew(Arc::clone(&channel)));
             }

@@ -21,9 +21,9 @@ pub(super) struct Kept {
     /// Each connection with the node that has told of it: both where it was handed over, as what
     /// the node before has told may come late.
     told_by: BTreeSet<(Uuid, NodeId)>,
-    /// Whether it is known what subscribers were told: if not, they are told who is there.
+    /// Whether it is known what subscribers were sent: if not, they are sent the list anew.
     is_told: bool,
-    /// Events whose outcome is not known yet, and whether that of one was bad.
+    /// Events without a known outcome yet, and whether that of one was bad.
     under_way: usize,
     has_failed: bool,
     /// In which they were published.
@@ -36,9 +36,9 @@ pub(super) struct Kept {
     pub(super) is_changed: bool,
     /// Whether it is looked at again later.
     pub(super) is_later: bool,
-    /// Who asks, each node once: answered with what is told next, or now where nothing is.
+    /// Nodes that ask, each once: answered with what is published next, or now where nothing is.
     asked: Vec<(NodeId, u64)>,
-    /// Who is answered with the outcome of what is under way.
+    /// Nodes to be answered with the outcome of what is under way.
     answering: Vec<(NodeId, u64)>,
 }
 
@@ -99,7 +99,7 @@ impl Kept {
         gone
     }
 
-    /// A node asks who is there, in the place of what it has asked before.
+    /// A node asks for the members, in the place of what it has asked before.
     pub(super) fn ask(&mut self, from: NodeId, ask: u64) {
         self.asked.retain(|(node, _)| *node != from);
         self.answering.retain(|(node, _)| *node != from);
@@ -116,7 +116,7 @@ impl Kept {
         self.under_way > 0
     }
 
-    /// Whether subscribers know who is there, but for what is to be told.
+    /// Whether subscribers know the members, but for what is still to be published.
     pub(super) fn is_told(&self) -> bool {
         self.is_told && self.under_way == 0
     }
@@ -167,8 +167,8 @@ impl Kept {
         std::mem::take(&mut self.answering)
     }
 
-    /// Who is there, as subscribers were told. Where all names together are too long, nobody is
-    /// named.
+    /// The members, as subscribers were notified of them. Where all names together are too long, no
+    /// member is named.
     pub(super) fn list(&self, epoch: Epoch) -> PresenceList {
         let mut list = self.roster.list(epoch, self.seq);
         let bytes = |member: &Member| match member {

@@ -53,7 +53,7 @@ pub(super) enum Report {
     Entered(String, Uuid, Option<String>),
     /// It has subscribed no more, or has ended.
     Left(String, Uuid, bool),
-    /// The node asks who is there, by a number of its own, and has events up to this position.
+    /// The node asks for the members, by a number of its own, and has events up to this position.
     Asked(String, u64, u64),
 }
 

@@ -27,7 +27,7 @@ struct Other {
 pub(super) enum Missed {
     /// What others told it.
     Messages,
-    /// That it was gone for the others, who may have told its channels something.
+    /// That it was gone for the others, which may have published to its channels.
     Absence,
 }
 
@@ -157,7 +157,7 @@ impl Members {
         is_known
     }
 
-    /// The connection to the servers is lost, or there again. Without one nobody is missed: others
+    /// The connection to the servers is lost, or there again. Without one no node is missed: others
     /// may be there as before.
     pub(super) fn set_connected(&mut self, now: Duration, is_connected: bool) {
         if std::mem::replace(&mut self.is_connected, is_connected) != is_connected {
@@ -168,7 +168,7 @@ impl Members {
     /// Time has passed. Returns the nodes that have been silent for too long.
     pub(super) fn handle_timers(&mut self, now: Duration) -> Vec<NodeId> {
         if now.saturating_sub(self.looked) > PRESENCE_STALL {
-            // This node has heard nobody because it stood still itself.
+            // This node has heard no other because it stood still itself.
             self.listen_again(now);
         }
         self.looked = now;

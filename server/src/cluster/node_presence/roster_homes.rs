@@ -21,7 +21,7 @@ pub(crate) struct Telling {
     /// The tokens of its channel.
     pub(crate) channel: Arc<str>,
     pub(crate) change: RosterChange,
-    /// Who is there with it, where it says that.
+    /// The members that are there with it, where it lists them.
     pub(crate) list: Option<PresenceList>,
 }
 
@@ -67,13 +67,13 @@ pub(super) struct Homes {
     connections: usize,
     /// Reports that there was no room for.
     pub(super) refused: u64,
-    /// Channels whose subscribers may have to be told something, each once.
+    /// Channels that may have to notify their subscribers, each once.
     changed: VecDeque<Arc<str>>,
     /// Members that have left, by the time at which they are looked at.
     lingering: BinaryHeap<Reverse<(Time, Arc<str>, Member)>>,
     /// Channels that are looked at again: members to be counted, or an event that failed.
     later: BinaryHeap<Reverse<(Duration, Arc<str>)>>,
-    /// Events whose outcome is not known yet, with their channels.
+    /// Events without a known outcome yet, with their channels.
     under_way: BTreeMap<u64, Arc<str>>,
     told: u64,
     answers: VecDeque<Answer>,
@@ -251,7 +251,7 @@ impl Homes {
     }
 }
 
-/// Answers all who ask.
+/// Answers all nodes that ask.
 fn answer(answers: &mut VecDeque<Answer>, epoch: Epoch, (channel, kept): (&Arc<str>, &mut Kept)) {
     let asked = kept.take_asked();
     give(answers, epoch, (channel, kept), asked);

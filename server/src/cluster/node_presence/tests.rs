@@ -96,7 +96,7 @@ impl Crowd {
     }
 }
 
-/// A channel whose home a node is, where these are there.
+/// A channel that has a node as its home, where these are there.
 fn channel_of(node: NodeId, members: &Members) -> Arc<str> {
     let channels = (0..).map(|n| format!("_.room-{n}"));
     let is_its = |channel: &String| members.home(fnv1a(channel.bytes())) == node;

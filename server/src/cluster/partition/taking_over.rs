@@ -21,7 +21,7 @@ impl Partition {
         self.view.go_on(tokens, (whole_before(seq), message_of(seq)))
     }
 
-    /// It begins with this follower, who has everything that was delivered.
+    /// It begins with this follower, which has everything that was delivered.
     pub(super) fn begin_with(
         &mut self,
         (tokens, epoch): (&Arc<str>, Epoch),

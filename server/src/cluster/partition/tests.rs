@@ -60,7 +60,7 @@ fn a_gap_is_told_behind_older_messages_that_are_read() {
     assert!(is_gap_to(&items, position(6)), "{items:?}");
 }
 
-/// A partition whose channel a pattern wants, from behind position 3 on.
+/// A partition with a channel that a pattern wants, from behind position 3 on.
 fn appeared(names: (&Names, Epoch), tokens: &Arc<str>) -> Partition {
     let mut partition = Partition::new(Subjects::new("u", 0), "n".into(), 1, KEPT);
     partition.view.watch(Arc::new(Watched::new(["_.ro".into()])));
@@ -145,7 +145,7 @@ fn take_over(
     receiver.try_recv().ok().flatten()
 }
 
-/// A partition whose stream has nine messages, and what its view asks beside its audit.
+/// A partition with nine messages in its stream, and what its view asks beside its audit.
 fn begun() -> (Partition, impl Fn(&mut Partition) -> Vec<Question>) {
     let mut partition = Partition::new(Subjects::new("u", 0), "n".into(), 1, KEPT);
     partition.view.begin(StreamInfo { epoch: 1, created: 0, first_seq: 1, last_seq: 9 });

@@ -31,7 +31,7 @@ pub(super) struct Plan {
     pub(super) nodes: usize,
     pub(super) channels: usize,
     pub(super) per_channel: usize,
-    /// Of a hundred messages to a node, so many are lost and nobody notices.
+    /// Of a hundred messages to a node, so many are lost unnoticed.
     pub(super) losses: u8,
     /// So many come late or twice.
     pub(super) late: u8,

@@ -117,7 +117,7 @@ impl Audits {
         }
     }
 
-    /// The audit whose question is due, begun if it is time.
+    /// The audit, if its question is due; begun if it is time.
     pub(super) fn due(&mut self, now: Duration) -> Option<&mut Audit> {
         if self.current.is_none() && self.next_due().is_some_and(|due| due <= now) {
             self.due.retain(|due| *due > now);

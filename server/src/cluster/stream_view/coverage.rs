@@ -9,7 +9,7 @@ use crate::limits::{AUDIT_TRIES, COVERAGE_RETRY};
 /// The part of a stream of which every message was seen, as it was stored or by a read.
 ///
 /// A stream numbers its messages without holes: where a number is missing, one was lost on its way,
-/// perhaps the first of a channel that nobody here has heard of. What is missing is read.
+/// perhaps the first of a channel that this node has not heard of. What is missing is read.
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
     /// Everything up to here was seen, or is no matter.

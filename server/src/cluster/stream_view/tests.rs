@@ -27,7 +27,7 @@ fn newest(positions: &[(&str, u64)], up_to: u64) -> Answer {
     Answer::Newest { newest: positions.collect(), up_to }
 }
 
-/// A view whose questions are answered by hand.
+/// A view that gets its answers by hand.
 struct Asked {
     view: StreamView,
     now: Duration,

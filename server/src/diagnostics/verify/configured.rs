@@ -71,7 +71,7 @@ impl Options {
         if problems.is_empty() { Ok(all) } else { Err(Problems(problems)) }
     }
 
-    /// Adds the certificate that clients trust, and the key file whose mode is checked.
+    /// Adds the certificate that clients trust, and the key file for the check of its mode.
     fn add_certificate(&mut self, identity: Option<&Identity>) {
         self.tls |= identity.is_some();
         let key = match identity {

@@ -26,7 +26,7 @@ const CONNECTIONS: &str = "websocket_connections_total";
 pub(super) struct MetricsPage(String);
 
 impl MetricsPage {
-    /// The samples of a metric whose labels include this text.
+    /// The samples of a metric that have this text in their labels.
     fn samples(&self, name: &str, label: &str) -> impl Iterator<Item = f64> {
         self.0.lines().filter_map(move |line| {
             let (series, value) = line.rsplit_once(' ')?;

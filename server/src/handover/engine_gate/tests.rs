@@ -19,7 +19,7 @@ async fn the_gate_waits_for_what_is_under_way_and_lets_nothing_in() {
             drop(closed);
         }
     });
-    // Until it waits: then nobody else may enter.
+    // Until it waits: then no other request may enter.
     while gate.0.try_read().is_ok() {
         yield_now().await;
     }

@@ -226,7 +226,7 @@ impl Table {
         }
     }
 
-    /// Whoever waits for its result is told `why` there is none.
+    /// Repeats that wait for its result get the error `why`.
     fn remove(&mut self, place: u32, why: PublishError) {
         let entry = &mut self.entries[place as usize];
         entry.state.settle(Err(why));

@@ -131,7 +131,7 @@ fn one_owner_s_ids_evict_no_other_s_share() {
     (100..MAX_REPEATS).for_each(|id| publish(small, id));
     assert!(is_known(small, MAX_REPEATS / 2 + 2) && !is_known(small, 0));
     assert!(is_known(large, 3 * MAX_REPEATS / 2 + 2));
-    // Who asked for the one that is gone took a place, and gave it up.
+    // The claim of the one that is gone took a place, and gave it up.
     assert_eq!(repeats.0.lock().len(), MAX_REPEATS - 1);
 }
 

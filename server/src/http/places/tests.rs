@@ -16,7 +16,7 @@ fn open(all: &[(Option<&str>, usize, u64)], now: Instant) -> Open {
     open
 }
 
-/// Whose connection goes for one more of `owner`.
+/// The owner that loses a connection for one more of `owner`.
 fn loser(all: &[(Option<&str>, usize, u64)], owner: &str) -> Option<String> {
     let now = Instant::now() + Duration::from_secs(100);
     let open = open(all, now);

@@ -1,4 +1,4 @@
-//! Who asks who is there, until a home answers.
+//! Questions for the members of channels, until a home answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::cluster::node_presence::tie::Item;
 use crate::limits::{PRESENCE_ASK_PATIENCE, PRESENCE_RETRY, PRESENCE_TICK};
 
 impl<T> Attendance<T> {
-    /// Somebody asks who is there.
+    /// The engine asks for the members of a channel.
     pub(in crate::cluster::node_presence) fn ask(
         &mut self,
         now: Duration,
@@ -25,7 +25,7 @@ impl<T> Attendance<T> {
         self.ask_next(now, channel);
     }
 
-    /// Asks for those who wait, unless a question is under way.
+    /// Asks for the requests that wait, unless a question is under way.
     fn ask_next(&mut self, now: Duration, channel: &Arc<str>) {
         let Some(of) = self.channels.get_mut(channel) else { return };
         if of.question.is_some() || of.waiting.is_empty() {
@@ -52,7 +52,7 @@ impl<T> Attendance<T> {
         self.channels.values_mut().for_each(|of| of.seen = Seq(0));
     }
 
-    /// A home has answered as of a position. Returns who has asked.
+    /// A home has answered as of a position. Returns the requests to be answered.
     pub(in crate::cluster::node_presence) fn handle_list(
         &mut self,
         now: Duration,
@@ -87,8 +87,8 @@ impl<T> Attendance<T> {
         }
     }
 
-    /// Asks again what was not answered. Returns who has waited too long, or with `all` whoever
-    /// waits.
+    /// Asks again what was not answered. Returns the requests that have waited too long, or with
+    /// `all` every one that waits.
     pub(in crate::cluster::node_presence) fn give_up(
         &mut self,
         now: Duration,

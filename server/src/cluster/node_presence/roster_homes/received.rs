@@ -110,7 +110,7 @@ impl Homes {
                 let channel: Arc<str> = channel.into();
                 if let Some(kept) = self.rosters.get_mut(&channel) {
                     if kept.is_told() && seen > kept.seq.0 {
-                        // Somebody else has told subscribers something.
+                        // Another home has notified subscribers.
                         kept.lose_sight();
                     }
                     kept.ask(from, ask);
@@ -126,8 +126,8 @@ impl Homes {
         }
     }
 
-    /// What a node has told of a channel before counts no more, and somebody else may have told
-    /// its subscribers something.
+    /// What a node has told of a channel before counts no more, and another home may have notified
+    /// its subscribers.
     fn begin_anew(&mut self, now: Duration, channel: &str, from: NodeId) {
         let Some(kept) = self.rosters.get_mut(channel) else { return };
         kept.lose_sight();

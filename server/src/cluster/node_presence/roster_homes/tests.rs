@@ -53,7 +53,7 @@ fn subscribers_beyond_the_bound_are_counted_and_others_are_there_as_before() {
     let mut homes = Homes::new(2);
     tell(&mut homes, 0, vec![entered(1, "ann"), entered(2, "bob"), entered(3, "eve")]);
     assert_eq!((names(&homes), homes.refused), (vec!["ann".into(), "bob".into()], 1));
-    // Who is not there cannot leave, or take others along.
+    // A connection that is not there cannot leave, or take others along.
     assert_eq!(tell(&mut homes, 1, vec![left(3), entered(4, "eve")]), []);
     assert_eq!((names(&homes), homes.refused), (vec!["ann".into(), "bob".into()], 2));
     // A user lingers, and his connection has made room.

@@ -1,5 +1,5 @@
-//! Connections that leave, nodes that end, and those whose subscribers go on at another one, under
-//! the same ids.
+//! Connections that leave, nodes that end, and nodes that hand their subscribers over to another
+//! one, under the same ids.
 
 use std::time::Duration;
 
