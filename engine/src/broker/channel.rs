@@ -19,7 +19,7 @@
 //! | `exchange` | frames between a home and its replicas |
 //! | `status_store` | what answers status requests |
 //! | `state_store` | what a channel's messages have come to |
-//! | `unpublished` | whose subscriptions made the channels that nothing was published to |
+//! | `unpublished` | the makers of the channels that nothing was published to |
 
 mod channels;
 #[cfg(test)]
@@ -86,9 +86,9 @@ struct Channel {
     overrun: Option<Overrun>,
     live: LiveSet,
     role: Role,
-    /// Who gives its messages their order, where this shard is the home and does not.
+    /// Its tie to an external order, where this shard is the home and does not number its messages.
     upstream: Option<Box<Upstream>>,
-    /// Who has what its updates are made of, where this shard is the home and does not.
+    /// Its tie to the order that has what its updates are made of, where this shard is the home.
     source: Option<Box<UpdateSource>>,
     /// The newest position that one of this shard's clients was told for a publication of its own,
     /// where the message comes by another way.
@@ -97,13 +97,13 @@ struct Channel {
     queued: Queued,
     /// Whether it stands in the list of channels with frames for other shards.
     unsent: bool,
-    /// Whose subscription made it, while it exists by that alone.
+    /// The connection that made it by subscribing, while it exists by that alone.
     maker: Option<Maker>,
     /// Whether it stands in the list of those that may have lost their last subscriber.
     left: bool,
     /// Operations that need it to stay.
     holds: u32,
-    /// The generation of patterns whose subscribers are members.
+    /// The generation of patterns that it was matched with: their subscribers are members.
     matched: u32,
     /// Members that have it by a pattern alone.
     by_pattern: u32,
@@ -134,7 +134,7 @@ enum Role {
 }
 
 impl Channel {
-    /// A channel homed here whose log is empty; the next message comes after `head`.
+    /// A channel homed here with an empty log; the next message comes after `head`.
     fn new(
         name: ChannelName,
         class: Rc<ChannelClass>,
@@ -229,7 +229,7 @@ impl Channel {
         self.live.is_empty() && self.holds == 0
     }
 
-    /// Whether it has no members, here or at other shards: nobody has seen what its log has.
+    /// Whether it has no members, here or at other shards: no subscriber has seen what its log has.
     fn is_alone(&self) -> bool {
         self.live.is_empty() && self.shards() == 1
     }

@@ -1,4 +1,4 @@
-//! What the log says of a close that is not the client's wish: which connection, whose, which
+//! What the log says of a close that is not the client's wish: which connection and user, which
 //! limit, and what it came to. The broker makes the report; the shell writes it.
 
 use super::connection::{CloseReason, Exceeded};

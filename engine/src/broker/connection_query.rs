@@ -15,7 +15,7 @@ use crate::types::{ChannelIndex, ChannelName, ConnectionKey, ServiceId, Time};
 /// Which connections are looked for: those of a service to which all else that is given applies.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionQuery {
-    /// Whose listener they came to.
+    /// The service of the listener that they came to.
     pub service: ServiceId,
     /// The user that they have authenticated.
     pub user: Option<String>,

@@ -45,7 +45,7 @@ pub(super) struct Context {
     pub(super) reached: usize,
     /// The shard is shutting down: it takes no publications.
     pub(super) draining: bool,
-    /// It is about to: who comes now is closed at once.
+    /// It is about to: new connections are closed at once.
     pub(super) refusing: bool,
     /// All is about to go over to another process: nothing waits for more.
     pub(super) frozen: bool,
@@ -152,8 +152,8 @@ impl Context {
     }
 
     /// What subscribers get in the place of messages of a channel that are missing. Where their
-    /// protocol has nothing for that, it is a PONG that nobody asked for, which means nothing (RFC
-    /// 6455 5.5.3).
+    /// protocol has nothing for that, it is an unsolicited PONG, which means nothing (RFC 6455
+    /// 5.5.3).
     pub(super) fn gap_message(&mut self, name: &ChannelName, gap: &Gap) -> Vec<u8> {
         if self.service(name.service()).protocol.has_gaps() {
             return self.encode(|encoder, stamp, out| {

@@ -55,8 +55,8 @@ impl Core {
         Some(next.map_or(handed, |next| Seq(next.0 - 1)))
     }
 
-    /// Whose a channel is that this connection makes by subscribing; the engine's own counts for
-    /// nobody.
+    /// The maker of the channels that this connection makes by subscribing; `None` for the engine's
+    /// own.
     pub(super) fn maker(&self, key: ConnectionKey) -> Option<Maker> {
         let connection = &self.connections[key];
         let address = AddressGroup::from(connection.peer().ip());
@@ -134,7 +134,7 @@ impl Core {
         agreed.is_some_and(|agreed| agreed.window_bits() >= DEFLATE_WINDOW_BITS)
     }
 
-    /// Chooses anew whose channel's context a connection follows.
+    /// Chooses anew the channel context that a connection follows.
     pub(super) fn choose_context(&mut self, key: ConnectionKey) {
         if self.deflates(key) {
             let agreed = self.connections[key].deflate();
@@ -173,7 +173,7 @@ impl Core {
         connection.is_some_and(|c| c.is_open() && c.service() == service && !c.is_probe())
     }
 
-    /// What the log says of a connection: who it is.
+    /// What the log says to identify a connection.
     pub(super) fn report(&self, key: ConnectionKey, user: Option<&str>) -> ClientReport {
         ClientReport {
             service: self.connections[key].service(),

@@ -1,11 +1,11 @@
-//! Clients are told when nothing can be published for a while, and when it can be again: those who
-//! are there a part at a time, those who come with their welcome.
+//! Notifies clients when nothing can be published for a while, and when it can be again: present
+//! ones a part at a time, new ones with their welcome.
 
 use super::core::Core;
 use super::session::Sessions;
 use super::timers::{ROUND, part};
 
-/// Who has been told of the last change.
+/// How far clients have been notified of the last change.
 #[derive(Debug, Default)]
 pub(super) struct Degradation {
     /// Ticks in which some are still to be told.
@@ -13,12 +13,12 @@ pub(super) struct Degradation {
 }
 
 impl Degradation {
-    /// Whether publications can be ordered has changed: everybody is told within a round.
+    /// Whether publications can be ordered has changed: all clients are notified within a round.
     pub(super) fn begin(&mut self) {
         self.ticks = ROUND;
     }
 
-    /// Tells all who are still to be told.
+    /// Notifies the remaining clients.
     pub(super) fn finish(&mut self, core: &mut Core, sessions: &Sessions) {
         while self.ticks > 0 {
             self.go_on(core, sessions);

@@ -80,7 +80,7 @@ pub(super) struct Delivery {
     chains: Chains,
     /// Sweeps that are about to be marked.
     group: Group,
-    /// Channels whose marked sweeps end with the batch, to be listed again if they are dirty then.
+    /// Channels with marked sweeps that end with the batch: listed again if they are dirty then.
     swept: Vec<ChannelIndex>,
     /// Writes of a marked sweep's slice.
     slice: Vec<(Chain, u32)>,

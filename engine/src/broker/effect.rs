@@ -14,7 +14,7 @@ pub enum Effect {
     /// Have this token verified, and report `handle_authenticated` once. Bounded by
     /// `limits::VERIFICATIONS_PER_SHARD`.
     Authenticate {
-        /// Whose client it is.
+        /// Its client's service.
         service: ServiceId,
         /// The connection that sent it.
         key: ConnectionKey,
@@ -45,7 +45,7 @@ pub enum Effect {
 /// refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientReport {
-    /// Whose client it is.
+    /// Its client's service.
     pub service: ServiceId,
     /// The id the client was welcomed with.
     pub connection_id: Uuid,
@@ -63,7 +63,7 @@ pub struct ClientReport {
     pub cause: Option<Box<str>>,
     /// The limit that was exceeded, if it was one.
     pub exceeded: Option<Exceeded>,
-    /// For a slow consumer: its rearmost channel, or the one whose messages are passed over.
+    /// For a slow consumer: its rearmost channel, or the one where messages are passed over.
     pub channel: Option<ChannelName>,
     /// For a slow consumer: messages between its cursor there and the channel's head.
     pub behind: Option<u64>,

@@ -41,7 +41,7 @@ impl Core {
         }
     }
 
-    /// Nobody wants what has come of a channel.
+    /// No subscriber wants what has come of a channel.
     fn decline(&mut self, name: &ChannelName) {
         self.cx.recorder.count(Count::UpstreamUnwanted, 1);
         self.channels.decline_outside(name);
@@ -68,7 +68,7 @@ impl Core {
         None
     }
 
-    /// A member of a channel whose log is about to begin anew leaves it, and comes back.
+    /// A member leaves a channel before its log begins anew, and comes back.
     fn leave_epoch(&mut self, connection: u32, index: ChannelIndex) {
         if self.delivery.owes(connection, index) {
             // What it is owed of other channels it reads for itself.
@@ -143,7 +143,7 @@ impl Parts {
         None
     }
 
-    /// A channel is followed: who has waited for it goes on.
+    /// A channel is followed: the operations and joins that waited for it go on.
     fn followed(&mut self, index: ChannelIndex, token: JoinToken, followed: Followed) {
         let Core { cx, channels, .. } = &mut self.core;
         if followed.epoch != cx.epoch {
@@ -153,7 +153,7 @@ impl Parts {
         if channels.take_source(cx, index, token, &followed) {
             return;
         }
-        // Whoever has it by a pattern is to have what its members are told with this.
+        // Subscribers by pattern are to get what its members get with this.
         if channels.goes_on_with(index, token) {
             self.core.match_patterns(index);
         }
@@ -210,7 +210,7 @@ impl Parts {
         }
     }
 
-    /// Tells all who are still to be told whether publications can be ordered.
+    /// Notifies the remaining clients whether publications can be ordered.
     pub(super) fn tell_availability(&mut self) {
         self.degradation.finish(&mut self.core, &self.sessions);
     }

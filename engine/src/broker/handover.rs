@@ -125,7 +125,7 @@ impl Parts {
         connection
     }
 
-    /// What connections are to do by some time, of those whose index is `wanted`.
+    /// What connections are to do by some time, of those with a `wanted` index.
     fn deadlines(&self, wanted: impl Fn(u32) -> bool) -> Deadlines {
         let mut deadlines = Deadlines::new();
         for (at, key, timer) in self.core.cx.timers.all().filter(|(_, key, _)| wanted(key.index)) {

@@ -142,8 +142,8 @@ impl Parts {
     }
 
     /// Takes frames that cost their number, and messages that were dropped, out of the rate. Over
-    /// it, does not receive from the client until they are paid for. A client whose messages have a
-    /// rate is told once; to one without, its service may not speak.
+    /// it, does not receive from the client until they are paid for. A client with a message rate
+    /// is notified once; to one without, its service may not speak.
     pub(super) fn charge_and_tell(&mut self, key: ConnectionKey, frames: u32) {
         self.core.cx.early.touch(key.index);
         let Some(wait_ms) = self.charge(key, frames) else { return };

@@ -212,7 +212,7 @@ impl Parts {
     pub(super) fn handle_end(&mut self, key: ConnectionKey, end: ReceiveEnd) {
         self.core.cx.early.touch(key.index);
         if end == ReceiveEnd::Eof && self.is_open_stream(key) {
-            // Who reads a stream no more says so by its FIN, and waits for nothing.
+            // A client that stops reading a stream sends a FIN, and waits for nothing.
             self.note_end(key, Close::PeerGoingAway, GOING_AWAY, None);
             return self.end(key);
         }

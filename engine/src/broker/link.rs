@@ -29,11 +29,11 @@ pub(super) struct Links {
 struct Lane {
     /// Requests of clients not yet sent.
     requests: VecDeque<Request>,
-    /// Channels whose home must be asked to join or leave.
+    /// Channels that must join or leave at their home.
     asks: VecDeque<ChannelIndex>,
     /// Requests sent or queued and not answered yet.
     open: usize,
-    /// Channels homed here whose frames found the lane full.
+    /// Channels homed here with frames that found the lane full.
     behind: VecDeque<ChannelIndex>,
     /// The version of this shard's patterns that the other one knows.
     patterns_known: u32,
@@ -125,7 +125,7 @@ impl Links {
         }
     }
 
-    /// Lists a channel whose home must be asked to join or leave.
+    /// Lists a channel that must join or leave at its home.
     pub(super) fn ask(&mut self, home: ShardId, index: ChannelIndex) {
         self.lanes[home.index()].asks.push_back(index);
     }
@@ -235,7 +235,7 @@ impl Links {
         }
     }
 
-    /// Sends new frames to the shards with subscribers; first those whose lane was full.
+    /// Sends new frames to the shards with subscribers; first to those with a lane that was full.
     pub(super) fn fan_out(
         &mut self,
         cx: &mut Context,
@@ -275,7 +275,7 @@ impl Links {
         assert!(self.answers.is_empty(), "answers wait");
     }
 
-    /// How often a channel is listed among those whose frames found a shard's lane full.
+    /// How often a channel is listed among those with frames that found a shard's lane full.
     pub(super) fn times_behind(&self, shard: ShardId, channel: ChannelIndex) -> usize {
         self.lanes[shard.index()].behind.iter().filter(|other| **other == channel).count()
     }

@@ -24,7 +24,7 @@ pub struct HistoryRange {
     pub reverse: bool,
 }
 
-/// A position in a channel, as the one who asks knows it.
+/// A position in a channel, as the reader knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistoryPosition {
     /// The epoch that it is in; the present one if it is not said.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::config::ChannelPrefix;
 use crate::types::{ChannelName, ServiceId};
 
-/// A pattern of a service's channels: all whose names begin with `prefix`.
+/// A pattern of a service's channels: all with names that begin with `prefix`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PatternKey {
-    /// Whose channels.
+    /// The service of the channels.
     pub(super) service: ServiceId,
     /// What their names begin with.
     pub(super) prefix: Arc<str>,

@@ -1,8 +1,8 @@
-//! Subscriptions to all channels whose names begin alike, and what other shards have of them.
+//! Subscriptions to all channels with names that begin alike, and what other shards have of them.
 //!
 //! A channel is matched once, when something is published to it: its `matched` is then the
-//! [`Patterns::generation`]. Whoever has a pattern is a member of the channel's live set from then
-//! on, like any subscriber. A later pattern has another generation.
+//! [`Patterns::generation`]. A connection with such a pattern is a member of the channel's live set
+//! from then on, like any subscriber. A later pattern has another generation.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -103,7 +103,7 @@ impl Patterns {
         }
     }
 
-    /// What a channel has whose subscribers by pattern are members.
+    /// What a channel has once its subscribers by pattern are members.
     pub(super) fn generation(&self) -> u32 {
         self.generation
     }
@@ -337,7 +337,7 @@ impl Patterns {
         self.others[shard.index()].matches(name)
     }
 
-    /// The other shards whose clients have a pattern of this channel.
+    /// The other shards with clients that have a pattern of this channel.
     pub(super) fn wanting(&self, name: &ChannelName) -> Vec<ShardId> {
         #[cfg(test)]
         if self.untold {

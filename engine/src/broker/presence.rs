@@ -1,6 +1,6 @@
-//! Presence: who is subscribed to the channels whose class keeps it. Every shard tells a channel's
-//! home of its connections; the home keeps the roster, and what changes in it becomes events of the
-//! channel's log.
+//! Presence: the members of the channels of a class that keeps it. Every shard reports its
+//! connections to a channel's home; the home keeps the roster, and what changes in it becomes
+//! events of the channel's log.
 
 mod handover;
 mod reports;
@@ -32,11 +32,11 @@ pub(super) struct Presence {
     rosters: HashMap<ChannelName, Kept>,
     /// Connections in all of them.
     connections: usize,
-    /// Channels whose subscribers may have to be told something, each once.
+    /// Channels with subscribers that may have to be notified, each once.
     changed: VecDeque<ChannelName>,
     /// Members that have left, each once, by the time at which they are looked at.
     lingering: BinaryHeap<Reverse<(Time, ChannelName, Member)>>,
-    /// Channels whose members are to be counted, each once, in the order in which their time comes.
+    /// Channels with members to be counted, each once, in the order in which their time comes.
     counting: VecDeque<(Time, ChannelName)>,
     /// Whether an iteration had no time for all that was to be told.
     has_more: bool,
@@ -46,7 +46,7 @@ pub(super) struct Presence {
     open: Vec<usize>,
     /// What an external order was told or asked for channels homed here and has not answered.
     open_outside: usize,
-    /// The saboteur of the simulation: now and then a home is not told of who has left.
+    /// The saboteur of the simulation: now and then a home is not notified of a member that left.
     #[cfg(test)]
     pub(super) forgetful: bool,
 }
@@ -58,7 +58,7 @@ struct Kept {
     is_counting: bool,
 }
 
-/// A client that is to be told who is there.
+/// A client that is to get the list of members.
 #[derive(Debug)]
 pub(super) struct Ask {
     pub(super) key: ConnectionKey,
@@ -89,7 +89,7 @@ impl Presence {
 
     // The shard of a subscriber.
 
-    /// A connection has subscribed by name to a channel whose class keeps presence.
+    /// A connection has subscribed by name to a channel of a class that keeps presence.
     pub(super) fn enter(
         &mut self,
         home: ShardId,
@@ -120,7 +120,7 @@ impl Presence {
         self.reports.is_empty()
     }
 
-    /// A client asks who is there.
+    /// A client asks for the members.
     pub(super) fn ask(&mut self, home: ShardId, ask: Ask) {
         *self.asking.entry(ask.key).or_default() += 1;
         let channel = ask.channel.clone();
@@ -263,7 +263,7 @@ impl Presence {
         }
     }
 
-    /// The next channel whose subscribers may have to be told something.
+    /// The next channel with subscribers that may have to be notified.
     pub(super) fn next_changed(&mut self) -> Option<ChannelName> {
         self.changed.pop_front()
     }
@@ -299,7 +299,7 @@ impl Presence {
         None
     }
 
-    /// Who is there, as a channel's subscribers were told until this position.
+    /// The members, as a channel's subscribers were told until this position.
     pub(super) fn list(&self, channel: &ChannelName, epoch: Epoch, seq: Seq) -> PresenceList {
         let Some(Kept { roster, .. }) = self.rosters.get(channel) else {
             return PresenceList {

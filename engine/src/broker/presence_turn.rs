@@ -1,5 +1,5 @@
-//! Presence in an iteration: homes are told of this shard's subscribers, and the subscribers of
-//! channels homed here of who has come and gone.
+//! Presence in an iteration: reports this shard's subscribers to homes, and members that have come
+//! and gone to the subscribers of channels homed here.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl Core {
         }
     }
 
-    /// A client asks who is there.
+    /// A client asks for a channel's members.
     pub(super) fn ask_presence(
         &mut self,
         key: ConnectionKey,
@@ -79,13 +79,13 @@ impl Core {
         }
     }
 
-    /// Who is subscribed to a channel homed here.
+    /// The members of a channel homed here.
     pub(super) fn presence_of(&self, channel: &ChannelName) -> PresenceList {
         self.presence.list(channel, self.cx.epoch, self.channels.position(channel))
     }
 
-    /// Tells the subscribers of channels homed here who has come and gone, as far as their logs
-    /// take it.
+    /// Reports members that have come and gone to the subscribers of channels homed here, as far as
+    /// their logs take it.
     fn tell_presence(&mut self) {
         let mut left = PRESENCE_EVENTS;
         let mut full = Vec::new();
@@ -103,7 +103,7 @@ impl Core {
     /// Returns whether there is nothing more to tell.
     fn tell_changes(&mut self, channel: &ChannelName, left: &mut usize) -> bool {
         let index = self.channels.find(channel).filter(|&index| {
-            // Nobody is told where no subscriber is left, or the class has been changed.
+            // No event is sent where no subscriber is left, or the class has been changed.
             let is_kept = self.channels.class(index).presence && !self.cx.draining;
             is_kept && self.channels.is_heard(index)
         });
@@ -135,8 +135,8 @@ impl Core {
 }
 
 impl Parts {
-    /// Tells homes what they do not know of this shard's subscribers, and subscribers of channels
-    /// homed here who has come and gone.
+    /// Reports to homes what they do not know of this shard's subscribers, and to subscribers of
+    /// channels homed here the members that have come and gone.
     pub(super) fn handle_own_presence(&mut self) {
         let core = &mut self.core;
         if core.presence.is_unused() {
@@ -179,7 +179,7 @@ impl Parts {
         presence.may_report(home) && presence.room(home) > 0 && links.credits(home) > 1
     }
 
-    /// Clients of a shard ask who is in a channel homed here.
+    /// Clients of a shard ask for the members of a channel homed here.
     pub(super) fn take_presence_question(&mut self, channel: ChannelName, askers: Askers) {
         if self.core.cx.is_external {
             self.core.presence.wait_outside();
@@ -190,7 +190,7 @@ impl Parts {
         self.answer_presence(askers, Ok(Arc::new(list)));
     }
 
-    /// It is known who is in a channel homed here, or nobody can tell.
+    /// The members of a channel homed here are known, or not available.
     pub(super) fn answer_presence(
         &mut self,
         Askers { shard, ids }: Askers,
@@ -203,7 +203,7 @@ impl Parts {
         }
     }
 
-    /// A home says who is there, or cannot.
+    /// A home sends the members, or cannot.
     pub(super) fn handle_presence_list(
         &mut self,
         home: ShardId,

@@ -16,15 +16,15 @@ use crate::types::{ChannelName, Seq, ServiceId, Time};
 /// By what a client knows a publication.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PublishId {
-    /// Who the client is; empty without an identity.
+    /// The client's user; empty without an identity.
     pub user: Arc<str>,
     /// What it calls the publication.
     pub id: Box<str>,
 }
 
 impl PublishId {
-    /// The same for an order of several servers, which knows ids by channel. No API key, whose ids
-    /// are known there too, has such a name.
+    /// The same for an order of several servers, which knows ids by channel. No API key has such a
+    /// name; ids of API keys are known there too.
     pub(super) fn outside(&self) -> Box<str> {
         format!("\u{1f}{}\u{1f}{}", self.user, self.id).into()
     }

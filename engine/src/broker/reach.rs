@@ -71,8 +71,7 @@ impl Core {
         });
     }
 
-    /// There is no room for a channel that has come from outside: all who have it by patterns are
-    /// told.
+    /// There is no room for a channel from outside: notifies all its subscribers by pattern.
     pub(super) fn leave_all_out(&mut self, name: &ChannelName) {
         self.leave_own_out(name);
         for shard in self.patterns.wanting(name) {
@@ -87,7 +86,7 @@ impl Core {
         }
     }
 
-    /// Whether everybody who must knows this version of the patterns, or a later one.
+    /// Whether all shards and the external order know this version of the patterns, or a later one.
     pub(super) fn knows_patterns(&self, version: u32) -> bool {
         let is_watched = !self.cx.is_external || self.patterns.is_watched(version);
         is_watched && self.links.all_know(self.cx.shard, version)

@@ -1,4 +1,4 @@
-//! Clients that are told to reconnect, each with a slot at whose end its connection is closed:
+//! Clients that are told to reconnect, each with a slot that ends with the close of its connection:
 //! evenly over a time, so that they come back at the same pace
 //! (docs/decisions/0041-slots-of-a-drain.md).
 

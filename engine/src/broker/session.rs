@@ -338,7 +338,7 @@ impl Sessions {
         holds
     }
 
-    /// The connection whose operation this connection's record names.
+    /// The connection that owns the operation that this connection's record names.
     pub(super) fn operation_owner(&self, connection: u32) -> Option<ConnectionKey> {
         self.operations.owner(connection)
     }

@@ -66,7 +66,7 @@ pub enum Request {
         token: JoinToken,
         /// What it is to be sent.
         wanted: Wanted,
-        /// Whose subscription made it there, unless it is the engine's own.
+        /// The address of the subscriber that made it there, unless that is the engine's own.
         address: Option<AddressGroup>,
     },
     /// The sender has no subscribers any more. Answered by [`Notice::Left`].
@@ -80,13 +80,13 @@ pub enum Request {
         /// The last position that the sender has.
         head: Seq,
     },
-    /// Who has subscribed to channels whose class keeps presence. Answered by
+    /// Subscribers that have entered or left channels of a class that keeps presence. Answered by
     /// [`Notice::PresenceKnown`].
     Presence {
         /// In the order in which it happened.
         reports: Vec<PresenceReport>,
     },
-    /// Clients of the sender ask who is there, behind what it has reported before. Answered by
+    /// Clients of the sender ask for the members, behind what it has reported before. Answered by
     /// [`Notice::PresenceList`].
     AskPresence {
         /// In which channel.
@@ -189,11 +189,11 @@ pub enum Notice {
     },
     /// The reports are known: the next ones may come.
     PresenceKnown,
-    /// Who is in a channel: events with a later position follow.
+    /// The members of a channel: events with a later position follow.
     PresenceList {
         /// The receiver's ids of the questions.
         ids: Vec<RequestId>,
-        /// Who is there, if that is known.
+        /// The members, if they are known.
         list: Result<Arc<PresenceList>, Unavailable>,
     },
     /// The status of a channel.

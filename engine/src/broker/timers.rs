@@ -43,7 +43,7 @@ impl Timers {
         self.deadlines.push(Reverse((at, key, timer)));
     }
 
-    /// The next timer whose time has come.
+    /// The next timer that is due.
     pub(super) fn next_expired(&mut self, now: Time) -> Option<(ConnectionKey, Timer)> {
         let next = self.deadlines.peek_mut().filter(|next| next.0.0 <= now)?;
         let Reverse((_, key, timer)) = PeekMut::pop(next);

@@ -19,7 +19,7 @@ pub(super) enum UpstreamFault {
     Forgetful,
     /// Shards that have taken over do not all say what they watch.
     Unwatched,
-    /// Shards that have taken over do not say who is subscribed.
+    /// Shards that have taken over do not report their subscribers.
     Unreported,
 }
 

@@ -44,7 +44,7 @@ pub enum UpstreamRequest {
         /// Which of its messages.
         range: ReadRange,
     },
-    /// A channel homed here has no subscribers any more, or nobody wants what has come of it.
+    /// A channel homed here has no subscribers any more, or none wants what has come of it.
     Unfollow {
         /// Which channel.
         name: ChannelName,
@@ -64,16 +64,17 @@ pub enum UpstreamRequest {
         /// In the order in which it happened.
         reports: Vec<PresenceReport>,
     },
-    /// Clients ask who is in a channel homed here. Answered by [`UpstreamNotice::PresenceList`].
+    /// Clients ask for the members of a channel homed here. Answered by
+    /// [`UpstreamNotice::PresenceList`].
     AskPresence {
         /// Which channel.
         channel: ChannelName,
-        /// Who asks.
+        /// The clients that ask.
         askers: Askers,
     },
 }
 
-/// Clients of a shard that ask who is present.
+/// Clients of a shard that ask for the members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Askers {
     /// Which shard.
@@ -169,14 +170,14 @@ pub enum UpstreamNotice {
     },
     /// Subscribers that were reported are known.
     PresenceKnown {
-        /// The shard whose they are.
+        /// Their shard.
         from: ShardId,
     },
-    /// Who is in a channel homed here that keeps presence: later events of it follow.
+    /// The members of a channel homed here that keeps presence: later events of it follow.
     PresenceList {
-        /// Who has asked.
+        /// The clients that have asked.
         askers: Askers,
-        /// Who is there.
+        /// The members.
         list: Result<Arc<PresenceList>, Unavailable>,
     },
     /// All logs begin anew: positions of another epoch are over.

@@ -73,7 +73,7 @@ pub(crate) enum Call {
     Leave(ShardId, ChannelIndex),
     /// To serve it anew: it must be told something.
     Join(ChannelIndex),
-    /// Nothing more: the external order has not answered, and nobody is to wait any longer.
+    /// Nothing more: the external order has not answered, and the wait for it ends.
     GiveUp(ChannelIndex),
 }
 
@@ -139,8 +139,8 @@ impl Channels {
         }
         let (home, is_ordered_outside) = (cx.homes.of(name), cx.is_ordered_outside(name));
         let (is_periodic, answers_requests) = uses_of(cx, name);
-        // Of the session protocol's own channels there are few, and a channel whose position is
-        // remembered was published to.
+        // Of the session protocol's own channels there are few, and a channel with a remembered
+        // position was published to.
         let counted = maker.filter(|_| !is_periodic && !self.forgotten.remembers(name));
         if let Some(maker) = counted {
             self.unpublished.take(cx.config.max_channels, name.service(), maker)?;

@@ -1,4 +1,4 @@
-//! The compressors of channels: one for all subscribers of a channel, who share its context.
+//! The compressors of channels: one for all subscribers of a channel, which share its context.
 
 use super::{Channel, Role};
 use crate::broker::context::Context;

@@ -28,7 +28,7 @@ impl Exchange {
         }
     }
 
-    /// Sends new frames to the shards with subscribers. Calls `full` for each whose lane is full.
+    /// Sends new frames to the shards with subscribers. Calls `full` for each with a full lane.
     pub(super) fn fan_out(
         &mut self,
         table: &mut Table,
@@ -45,7 +45,7 @@ impl Exchange {
         }
     }
 
-    /// Sends a shard whose lane was full the rest. Returns whether the lane took it.
+    /// Sends a shard the rest after its lane was full. Returns whether the lane took it.
     pub(super) fn resume(channel: &mut Channel, to: ShardId, lanes: &mut impl Lanes) -> bool {
         match &mut channel.role {
             Role::Home(home) => home.resume(to, (&channel.name, &channel.log), lanes),

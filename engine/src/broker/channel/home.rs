@@ -119,7 +119,7 @@ impl Home {
         late.map(|interest| (interest.next, interest.gap) = (seq.next(), Some(seq))).count()
     }
 
-    /// Sends a shard whose lane was full the rest.
+    /// Sends a shard the rest after its lane was full.
     pub(super) fn resume(
         &mut self,
         shard: ShardId,
@@ -131,7 +131,7 @@ impl Home {
         interest.is_none_or(|interest| interest.send(name, log, lanes))
     }
 
-    /// Sends the shards what they were not sent. Returns those whose lane became full.
+    /// Sends the shards what they were not sent. Returns those with a lane that became full.
     pub(super) fn send(
         &mut self,
         (name, log): (&ChannelName, &Log),

@@ -28,7 +28,7 @@ pub(crate) struct LiveSet {
 }
 
 impl LiveSet {
-    /// An empty set whose members start after `head`.
+    /// An empty set: its members start after `head`.
     pub(crate) fn new(head: Seq) -> LiveSet {
         LiveSet { delivered: head, target: head, ..LiveSet::default() }
     }

@@ -13,8 +13,8 @@ use crate::shared_frame::Frame;
 use crate::types::{Epoch, Seq, Time};
 use last_values::LastValues;
 
-/// Frames whose spans follow each other without a hole, oldest first. A message of an order with
-/// holes spans those in front of it, too.
+/// Frames with spans that follow each other without a hole, oldest first. A message of an order
+/// with holes spans those in front of it, too.
 #[derive(Debug)]
 pub(crate) struct Log {
     epoch: Epoch,
@@ -72,7 +72,7 @@ impl Entry {
 }
 
 impl Log {
-    /// An empty log whose next message is `head + 1`.
+    /// An empty log: its next message is `head + 1`.
     pub(crate) fn new(epoch: Epoch, head: Seq) -> Log {
         Log {
             epoch,
@@ -101,7 +101,7 @@ impl Log {
     }
 
     /// An empty log behind `before`, of which everything up to `lost` is gone that nothing newer
-    /// replaces, and whose newest message was accepted then.
+    /// replaces. Its newest message was accepted at `last_at`.
     pub(crate) fn continued(
         epoch: Epoch,
         (before, lost): (Seq, Seq),
@@ -286,7 +286,7 @@ impl Log {
     }
 
     /// Frames that bring a reader at `cursor` (its next position) forward, oldest first. A reader
-    /// whose cursor is below `first` has missed something.
+    /// with a cursor below `first` has missed something.
     pub(crate) fn from(&self, cursor: Seq) -> impl Iterator<Item = &Rc<Frame>> {
         self.entries.range(self.place(cursor)..).map(|entry| &entry.frame)
     }

@@ -16,7 +16,7 @@ pub(super) struct Memberships {
     clients: Vec<usize>,
     /// Connections with more than one.
     sharing: usize,
-    /// A bit of each connection that has one whose messages may be compressed.
+    /// A bit of each connection that has one with messages that may be compressed.
     deflating: Vec<u64>,
 }
 
@@ -46,7 +46,7 @@ impl Memberships {
         self.sharing
     }
 
-    /// Whether a connection has a subscription whose messages may be compressed.
+    /// Whether a connection has a subscription with messages that may be compressed.
     #[inline]
     pub(super) fn is_deflating(&self, connection: u32) -> bool {
         let word = self.deflating.get(connection as usize / 64);

@@ -9,7 +9,7 @@ use crate::types::{JoinToken, OperationId};
 #[derive(Debug)]
 pub(super) struct Replica {
     pub(super) home: ShardId,
-    /// Whose subscription made it, unless it is the engine's own.
+    /// The address of the subscriber that made it, unless that is the engine's own.
     pub(super) address: Option<AddressGroup>,
     state: ReplicaState,
     /// The current join; a notice with another one is stale.
@@ -24,7 +24,7 @@ pub(super) struct Replica {
     has_kept: bool,
     /// The home's log began at this position when it answered the last join.
     floor: Seq,
-    /// Whether it stands in the list of channels whose home must be asked.
+    /// Whether it stands in the list of channels that must ask their home.
     asked: bool,
     /// A leave was sent and not answered: frames sent before it may still come.
     parting: bool,

@@ -221,7 +221,7 @@ impl Retention {
         }
     }
 
-    /// Empties a log whose epoch is over; the shard has no subscriber of it.
+    /// Empties the log of an epoch that is over; the shard has no subscriber of it.
     pub(super) fn clear(&mut self, cx: &mut Context, index: ChannelIndex, channel: &mut Channel) {
         assert!(channel.live.is_empty(), "an epoch ends only without subscribers");
         self.skip_unheard(cx, channel);

@@ -43,8 +43,8 @@ impl Served {
 }
 
 impl Start {
-    /// For one with a position, what a log has for it, whose oldest position is `oldest` at its
-    /// home; and where it goes on, unless live.
+    /// For one with a position, what a log has for it, given the `oldest` position at its home; and
+    /// where it goes on, unless live.
     pub(crate) fn recovery(self, log: &Log, oldest: Seq) -> Option<(Recovery, Option<Seq>)> {
         let Start::Since { epoch, seq, whole } = self else { return None };
         let is_partial = !whole;

@@ -54,7 +54,7 @@ impl SweepQueue {
         self.waiting.first().copied()
     }
 
-    /// Moves a channel, whose place is in `queued`.
+    /// Moves a channel; `queued` has its place.
     pub(super) fn place(&mut self, index: ChannelIndex, queued: &mut Queued, next: Queued) {
         if *queued == next {
             return;

@@ -11,7 +11,7 @@ use crate::broker::shared_count::SharedCount;
 use crate::limits::{ADDRESS_CHANNELS, CONNECTION_CHANNELS, PUBLISHED_CHANNELS};
 use crate::types::{AddressGroup, ChannelIndex, ChannelRefusal, ConnectionKey, ServiceId};
 
-/// Whose subscription made a channel.
+/// The connection and the address that made a channel by subscribing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Maker {
     /// `None` where the connection is another shard's, which counts it there.
@@ -19,7 +19,7 @@ pub(crate) struct Maker {
     pub(crate) address: AddressGroup,
 }
 
-/// How many such channels there are, and whose they are.
+/// How many such channels there are, by service, connection and address.
 #[derive(Debug)]
 pub(super) struct Unpublished {
     /// By service, which also counts them all.

@@ -5,7 +5,7 @@ use super::upstream::Upstream;
 use crate::types::{JoinToken, Seq, Time};
 
 /// The tie of a periodic channel's home to an external order. Of what is published there only the
-/// newest message counts. It is not logged: the log has updates, whose positions are the home's.
+/// newest message counts. It is not logged: the log has updates, with the home's positions.
 #[derive(Debug, Default)]
 pub(super) struct UpdateSource {
     upstream: Upstream,
@@ -34,7 +34,7 @@ impl UpdateSource {
 
     /// The order has answered: everything comes that is published from now on.
     pub(super) fn answered(&mut self) {
-        // Nobody waits for it.
+        // No operation waits for it.
         self.upstream.answered(Seq(0), 0);
     }
 

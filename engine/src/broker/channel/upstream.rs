@@ -29,7 +29,7 @@ pub(super) struct Upstream {
     waiting: Waiting,
 }
 
-/// Who waits for the answer to a question.
+/// The operations and joins that wait for the answer to a question.
 #[derive(Debug, Default)]
 pub(in crate::broker) struct Waiting {
     /// Orders of this shard's clients.
@@ -44,7 +44,7 @@ struct Question {
     lacks: Lack,
     /// Whether it stands in the list of those to be asked.
     listed: bool,
-    /// Since it was asked first: when nobody waits for the answer any more.
+    /// Since it was asked first: when the wait for the answer ends.
     until: Option<Time>,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Lack {
     pub(super) last: usize,
 }
 
-/// What somebody needs of a channel's log.
+/// What a subscription or a join needs of a channel's log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Need {
     /// Everything behind this position; `None` if nothing but what comes.
@@ -254,8 +254,8 @@ impl Upstream {
         std::mem::take(&mut self.waiting)
     }
 
-    /// The log begins anew: what was asked by position is asked for no more. Returns whether
-    /// somebody waits, so that the order must be asked again.
+    /// The log begins anew: what was asked by position is asked for no more. Returns whether an
+    /// operation or a join waits, so that the order must be asked again.
     pub(super) fn begin_epoch(&mut self) -> bool {
         self.unfollow();
         let is_awaited = !(self.waiting.operations.is_empty() && self.waiting.joins.is_empty());

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::types::{ConnectionKey, ShardId};
 
-/// The public id: a UUIDv4 whose random bits carry shard, index and generation, so that nothing
+/// The public id: a UUIDv4 with shard, index and generation in its random bits, so that nothing
 /// needs to map ids to connections.
 pub(super) fn of(shard: ShardId, key: ConnectionKey, nonce: u64) -> Uuid {
     let mut bytes = [0; 16];

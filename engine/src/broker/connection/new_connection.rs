@@ -10,7 +10,7 @@ use crate::wire::event_stream::StreamRequest;
 /// How an HTTP upgrade ended: what `Hub::admit` takes.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    /// Whose listener accepted it.
+    /// The service of the listener that accepted it.
     pub service: ServiceId,
     /// The other end.
     pub peer: SocketAddr,

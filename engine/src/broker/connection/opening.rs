@@ -24,7 +24,7 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
-    /// The response to a request whose connection is closed for this reason.
+    /// The response to a request if its connection is closed for this reason.
     pub(crate) fn refuse(self, reason: CloseReason, text: &str) -> Vec<u8> {
         let refusal = self.refusal.unwrap_or_else(|| {
             let (status, code) = reason.response();

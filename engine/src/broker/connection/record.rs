@@ -38,7 +38,7 @@ pub(crate) struct Connection {
 // Beside it: operation, subscriptions, authentication, laggard.
 const _: () = assert!(size_of::<Connection>() + 4 + 16 + 8 + 8 <= CONNECTION_RECORD);
 
-/// Whose a connection is.
+/// The owner of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Role {
     #[default]
@@ -57,7 +57,7 @@ pub(super) enum Sign {
     Sends,
     /// A PING was sent, and nothing received since.
     Answers,
-    /// It has sent all with its request for a stream: the kernel finds a socket dead whose bytes
+    /// It has sent all with its request for a stream: the kernel finds a socket dead if its bytes
     /// are not acknowledged.
     Acknowledges,
 }

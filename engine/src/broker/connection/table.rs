@@ -254,8 +254,8 @@ impl Connections {
         record.messages.charge(rate, frames, cx.time())
     }
 
-    /// Whether the connection is paused, and one message more would be over its rate: whoever is
-    /// within it is asked for a flag only.
+    /// Whether the connection is paused, and one message more would be over its rate. Where it is
+    /// not paused, only that flag is read.
     pub(crate) fn is_over_rate(&self, cx: &Context, key: ConnectionKey) -> bool {
         let record = &self[key];
         record.is_paused() && {

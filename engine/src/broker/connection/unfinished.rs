@@ -1,5 +1,5 @@
 //! Messages of which some, but not all, has come: their memory, and since when. Where all hold too
-//! much, the service whose clients hold most gives way, by the client that holds most of it.
+//! much, the service with clients that hold most gives way, by the client that holds most of it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl Unfinished {
         most.sizes.last().map(|(_, key)| *key)
     }
 
-    /// Who holds something, in an order that a seed repeats.
+    /// The connections that hold something, in an order that a seed repeats.
     pub(super) fn keys(&self) -> impl Iterator<Item = ConnectionKey> {
         self.services.iter().flat_map(|own| &own.sizes).map(|(_, key)| *key)
     }

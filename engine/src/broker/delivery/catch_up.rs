@@ -296,7 +296,7 @@ fn next_of<S>(
     if !laggard.outbox.is_empty() && !laggard.keeps_up {
         return Next::Write(Payload::Owned(std::mem::take(&mut laggard.outbox)));
     }
-    // Who keeps up is written all in one: a second write might come too late for the log.
+    // A laggard that keeps up gets all in one write: a second might come too late for the log.
     let (mut joined, mut ahead) = (std::mem::take(&mut laggard.outbox), false);
     for _ in 0..laggard.cursors.len() {
         laggard.next_cursor %= laggard.cursors.len();

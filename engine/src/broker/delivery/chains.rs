@@ -1,4 +1,4 @@
-//! What live connections are owed by marked sweeps: a tree whose nodes are chains of marks.
+//! What live connections are owed by marked sweeps: a tree with chains of marks as its nodes.
 //! Connections that are owed the same marks share a chain, and the bytes that are joined for it.
 //!
 //! A sweep that is marked adds its mark to the chain of every member it has still to serve; sweeps

@@ -11,7 +11,7 @@ use crate::types::ConnectionKey;
 pub(in crate::broker) enum ChainFault {
     /// A member of a marked sweep is not owed it.
     LostMark,
-    /// Sweeps with equally many members are marked together, whoever these are.
+    /// Sweeps with equally many members are marked together, whichever these are.
     LooseGroup,
     /// What a laggard was handed in a chain is forgotten.
     BlindLaggard,

@@ -164,8 +164,8 @@ impl Delivery {
         sent.record(&mut work.cx.recorder, subscribers);
     }
 
-    /// A connection is written a sweep of another channel than the one whose context it follows. A
-    /// twin among its frames breaks that context.
+    /// A connection is written a sweep of one channel and follows the context of another. A twin
+    /// among its frames breaks that context.
     fn note_aside<S>(
         &mut self,
         work: &mut Work<'_, S>,

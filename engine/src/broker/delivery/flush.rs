@@ -1,5 +1,5 @@
-//! The end of a batch: what its writes have handed over is recorded, and connections whose writes
-//! were not whole become laggards, or end.
+//! The end of a batch: what its writes have handed over is recorded, and connections with writes
+//! that were not whole become laggards, or end.
 
 use super::chain_encodings::Encodings;
 use super::form::Form;

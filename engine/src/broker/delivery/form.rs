@@ -100,7 +100,7 @@ impl<'a> Form<'a> {
 }
 
 /// The positions of a subscriber in the other channels that it reads than the one that is next, as
-/// its events have them in front: of one whose events have them.
+/// its events have them in front, if they do.
 pub(super) fn positions_beside(channels: &Channels, connection: u32, laggard: &Laggard) -> Vec<u8> {
     let next = laggard.cursors[laggard.next_cursor].channel;
     if channels.encoding_of(connection, next) != Encoding::JointEvent {

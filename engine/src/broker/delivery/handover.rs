@@ -59,7 +59,7 @@ impl Delivery {
         }
         let since = debts.as_ref().map_or(now, |debts| debts.since);
         let mut laggard = Laggard::new(connection.service, since, LagState::Ready);
-        // Who is behind without owing anything to a slow socket is not to blame for it.
+        // A laggard that is behind without owing a slow socket anything is not to blame for it.
         laggard.recovering = debts.as_ref().is_none_or(|debts| debts.is_recovering);
         if let Some(Debts { tail, is_sealed, outbox, is_skipping, .. }) = debts {
             laggard.tail = match (tail.is_empty(), is_sealed) {

@@ -38,7 +38,7 @@ impl Delivery {
     }
 
     /// Where a laggard is rearmost, and the messages between its cursor there and the head: the
-    /// channel whose log has dropped what it had not read, or else the one with most of them.
+    /// channel with a log that has dropped what it had not read, or else the one with most of them.
     pub(in crate::broker) fn rearmost(
         &self,
         channels: &Channels,

@@ -23,11 +23,11 @@ pub(super) struct Laggard {
     pub(super) recovering: bool,
     /// It reads the logs for its own `id`s, and has taken every write whole.
     pub(super) keeps_up: bool,
-    /// It is too far behind in a channel whose class then passes messages over.
+    /// It is too far behind in a channel of a class that then passes messages over.
     pub(super) skipping: bool,
     /// The outbox ends with the close frame.
     pub(super) closing: bool,
-    /// Whose client it is.
+    /// Its service.
     pub(super) service: ServiceId,
     /// Bytes counted for it in the shard's sum.
     pub(super) charged: usize,

@@ -1,4 +1,4 @@
-//! Sweeps under way whose bytes are written together with those of other sweeps.
+//! Sweeps under way that are written together with other sweeps.
 
 use std::rc::Rc;
 
@@ -58,7 +58,7 @@ pub(super) struct Marked {
 #[derive(Debug)]
 struct Mark {
     sweeps: Vec<Marked>,
-    /// Connections whose chains hold it.
+    /// Connections that hold it in their chains.
     owing: u32,
     /// Whole writes of it in the batch.
     writes: u64,
@@ -162,7 +162,7 @@ impl Marks {
         Some((id, std::mem::take(&mut self.get_mut(id).writes)))
     }
 
-    /// Takes out the next mark whose sweeps end with the batch.
+    /// Takes out the next mark of sweeps that end with the batch.
     pub(super) fn next_ended(&mut self) -> Option<Vec<Marked>> {
         let id = self.ended.pop()?;
         let mark = self.slots[id.0 as usize].take().expect("a mark ends once");

@@ -135,7 +135,7 @@ impl Delivery {
         self.group.sweeps.push(Marked { channel, sweep, encoding, piece });
     }
 
-    /// Marks a sweep whose members have several encodings, for each of them. The group is empty.
+    /// Marks a sweep over members with several encodings, for each encoding. The group is empty.
     fn mark_mixed<S>(&mut self, work: &Work<'_, S>, channel: ChannelIndex, sweep: Sweep) {
         assert!(self.group.sweeps.is_empty(), "no group is like members with several encodings");
         let shared = |encoding: &Encoding| *encoding != Encoding::JointEvent;

@@ -1,4 +1,4 @@
-//! Subscribers that were not sent everything because they were behind: who, and how much.
+//! Subscribers that were not sent everything because they were behind: which, and how much.
 
 use std::collections::HashMap;
 

@@ -55,7 +55,7 @@ pub enum Owed {
 /// A write that did not go out whole.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Short {
-    /// Whose.
+    /// Its connection.
     pub connection: u32,
     /// Which payload: its place in [`Flushed::payloads`].
     pub run: usize,

@@ -61,7 +61,7 @@ impl Hub {
         [core.presence.present().into_iter().map(id).collect(), core.presence.rostered()]
     }
 
-    /// The saboteur of the simulation: homes are not told of everybody who leaves.
+    /// The saboteur of the simulation: homes are not notified of every member that leaves.
     pub(in crate::broker) fn forget_leaves(&mut self) {
         self.parts.core.presence.forgetful = true;
     }

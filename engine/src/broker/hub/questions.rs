@@ -31,7 +31,7 @@ impl Hub {
         names.iter().map(|name| self.parts.core.channels.subscribers(name)).collect()
     }
 
-    /// Who is subscribed to a channel homed here; `None` where its class keeps no presence.
+    /// The members of a channel homed here; `None` where its class keeps no presence.
     pub fn presence(&self, name: &ChannelName) -> Option<PresenceList> {
         let core = &self.parts.core;
         core.cx.class_of(name).presence.then(|| core.presence_of(name))

@@ -37,7 +37,7 @@ struct Subscribed {
 #[derive(Debug, Default)]
 pub(in crate::broker) struct Untold {
     pub(in crate::broker) reports: Vec<PresenceReport>,
-    /// Channels, each once, with the ids of who asks for it.
+    /// Channels, each once, with the ids of the questions.
     pub(in crate::broker) questions: Vec<(ChannelName, Vec<RequestId>)>,
 }
 
@@ -97,7 +97,7 @@ impl Reports {
         }
     }
 
-    /// A connection asks who is there, after what was told before.
+    /// A connection asks for the members, after what was reported before.
     pub(super) fn ask(&mut self, home: ShardId, id: RequestId, channel: ChannelName) {
         self.queues[home.index()].push_back(Item::Ask(id, channel));
     }
@@ -107,7 +107,7 @@ impl Reports {
         !self.queues[home.index()].is_empty()
     }
 
-    /// What a home is to be told next, at most [`PRESENCE_REPORTS`], where who asks counts as
+    /// What a home is to be told next, at most [`PRESENCE_REPORTS`], where a question counts as
     /// [`PRESENCE_COST`] of them; and asked, at most so many questions.
     pub(super) fn take(&mut self, home: ShardId, most: usize) -> Untold {
         let (mut untold, mut cost) = (Untold::default(), 0);
@@ -145,7 +145,7 @@ impl Reports {
         let renewed = std::mem::replace(&mut subscribed.renewed, false);
         let (is_there, connection) = (subscribed.is_there, subscribed.connection);
         let user = subscribed.user.clone();
-        // As who it was known it is not coming back.
+        // Under its known identity it is not coming back.
         let why = if is_there { PresenceEnd::Ended } else { subscribed.why };
         if !is_there {
             self.subscriptions.remove(&pair);

@@ -81,7 +81,7 @@ pub(super) fn tell_availability(core: &mut Core, key: ConnectionKey, degraded: O
     });
 }
 
-/// A client's subscription goes on in another epoch, at whose beginning it stands.
+/// A client's subscription goes on at the beginning of another epoch.
 pub(in crate::broker) fn new_epoch(core: &mut Core, key: ConnectionKey, channel: &ChannelName) {
     if !speaks_envelope(core, key) {
         return;
@@ -148,7 +148,7 @@ pub(super) fn no_presence(
     refuse(core, key, correlation, ErrorCode::InvalidRequest, &text);
 }
 
-/// Tells a client who is there: it has asked for that, or subscribed so.
+/// Sends a client the members: it has asked for them, or subscribed so.
 pub(in crate::broker) fn presence(core: &mut Core, ask: &Ask, list: &PresenceList) {
     if !speaks_envelope(core, ask.key) {
         return;
@@ -165,7 +165,7 @@ pub(in crate::broker) fn presence(core: &mut Core, ask: &Ask, list: &PresenceLis
     }
 }
 
-/// Nobody can tell a client now who is there.
+/// The members are not available to a client now.
 pub(in crate::broker) fn presence_unavailable(core: &mut Core, ask: &Ask, why: Unavailable) {
     if !speaks_envelope(core, ask.key) {
         return;

@@ -326,7 +326,7 @@ impl Authentication {
         }
     }
 
-    /// The clients whose tokens have expired.
+    /// The clients with expired tokens.
     pub(super) fn expire(&mut self, core: &Core) -> Vec<ConnectionKey> {
         let mut expired = Vec::new();
         while let Some(&(at, index)) = self.expiries.first()

@@ -35,7 +35,7 @@ pub(super) struct Backlogs {
     of: HashMap<ConnectionKey, Backlog>,
     /// Bytes of all.
     bytes: SharedCount,
-    /// Connections whose backlog may go on.
+    /// Connections with a backlog that may go on.
     ready: VecDeque<ConnectionKey>,
 }
 

@@ -16,7 +16,7 @@ use crate::wire::request::Request;
 
 impl Sessions {
     /// Whether a message may be handled while publications of its client are under way: other
-    /// publications may, whose answers wait for those before.
+    /// publications may; their answers wait for those before.
     pub(super) fn may_overlap(
         &self,
         core: &Core,
@@ -104,7 +104,7 @@ impl Sessions {
         }
     }
 
-    /// A client asks who is subscribed to a channel, which it may who may subscribe.
+    /// A client asks for a channel's members, as it may if it may subscribe.
     fn presence(
         &mut self,
         core: &mut Core,

@@ -28,7 +28,7 @@ impl Sessions {
         }
     }
 
-    /// Closes the clients whose tokens have expired.
+    /// Closes the clients with expired tokens.
     pub(in crate::broker) fn expire_tokens(&mut self, core: &mut Core) {
         for key in self.auth.expire(core) {
             self.close(core, key, CloseReason::TokenExpired);

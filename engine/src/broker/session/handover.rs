@@ -39,7 +39,7 @@ impl Sessions {
         session
     }
 
-    /// Takes over the session of a connection, whose subscriptions are there.
+    /// Takes over the session of a connection; its subscriptions are there.
     ///
     /// # Errors
     /// [`HandoverError`] where it cannot be.

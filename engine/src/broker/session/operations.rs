@@ -216,8 +216,8 @@ impl Operations {
         operation.departure.positions.extend(heads);
     }
 
-    /// Goes on with orders to leave whose connections have been handed what they are owed. Calls
-    /// `over` for each connection that has no order under way any more.
+    /// Goes on with orders to leave once their connections have been handed what they are owed.
+    /// Calls `over` for each connection that has no order under way any more.
     pub(super) fn go_on(
         &mut self,
         core: &mut Core,

@@ -34,7 +34,7 @@ pub(super) struct Order {
     pub(super) latest: bool,
     /// What the channels of a pattern begin with, where it is about one.
     pub(super) pattern: Option<PatternKey>,
-    /// Whether the client is to be told who is there.
+    /// Whether the client is to get the members.
     pub(super) presence: bool,
     /// The state with which the subscription begins.
     pub(super) state: WantedState,
@@ -125,7 +125,7 @@ impl Order {
         Some((since.epoch.unwrap_or(Epoch(0)), since.seq))
     }
 
-    /// The state whose position counts.
+    /// The state with the position that counts.
     pub(super) fn found_state(&self) -> Option<&StateDocument> {
         match &self.state {
             WantedState::Found(state) => Some(state),

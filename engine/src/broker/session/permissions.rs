@@ -82,8 +82,8 @@ impl Permissions {
         guard(&self.subscribe, channel).is_none_or(|any_of| grants.0 & (any_of | self.admin) != 0)
     }
 
-    /// Whether every channel whose name begins with `prefix` may be subscribed to: whatever rule
-    /// counts for one of them is satisfied. All channels there are take a rule that names them.
+    /// Whether each channel with a name that begins with `prefix` may be subscribed to: any rule
+    /// that counts for one is satisfied. All channels there are take a rule that names them.
     pub(super) fn may_subscribe_to_all(&self, grants: Grants, prefix: &str) -> bool {
         let is_met =
             |guard: &Guard| guard.any_of.is_none_or(|any_of| grants.0 & (any_of | self.admin) != 0);

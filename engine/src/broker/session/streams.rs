@@ -50,7 +50,7 @@ impl Sessions {
     }
 }
 
-/// Whether a connection is a stream whose request must carry a token: its client says no more.
+/// Whether a connection is a stream that needs a token in its request: its client says no more.
 pub(super) fn needs_token(core: &Core, key: ConnectionKey) -> bool {
     core.connections.is_opening(key) && core.settings(key).access.mode == AuthMode::Required
 }
@@ -100,7 +100,7 @@ pub(super) fn opened(core: &mut Core, key: ConnectionKey, order: &Order, joined:
         core.answer(key, MessageType::Response, |encoder, stamp, out| {
             encoder.write(stamp, None, &confirmation, out);
         });
-        // Who is sent what came since a position has nothing behind it yet.
+        // A client that is sent what came since a position has nothing behind it yet.
         let Joined { standing: Standing { seq, epoch, .. }, next, .. } = *joined;
         positions.push(Position { channel, epoch, seq: next.map_or(seq, |next| Seq(next.0 - 1)) });
     }

@@ -46,7 +46,7 @@ impl Sessions {
         self.backlogs.forget(core, key)
     }
 
-    /// The next message, close frame or end of a connection whose earlier requests are over.
+    /// The next message, close frame or end of a connection once its earlier requests are over.
     /// Messages are handled by [`Sessions::handle_waiting`].
     pub(in crate::broker) fn next_waiting(
         &mut self,

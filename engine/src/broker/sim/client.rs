@@ -108,7 +108,7 @@ pub(super) struct Client {
     /// Subscriptions that went on elsewhere.
     pub(super) returned: u64,
     pub(super) inflater: Option<ClientInflater>,
-    /// Who is in each channel, as it was told.
+    /// The members of each channel, as it was told.
     pub(super) rosters: HashMap<usize, Roster>,
     pub(super) lists: u64,
     pub(super) joins_and_leaves: u64,
@@ -325,7 +325,7 @@ impl Client {
         belief.next = Some(to + 1);
         belief.recovering = false;
         self.gaps += missed;
-        // It may have missed who came and went.
+        // It may have missed members that came and went.
         self.rosters.remove(&channel);
     }
 }

@@ -70,7 +70,7 @@ impl World {
         let usual = self.plan.deflating == 100 || self.chance(70);
         let offer = OFFERS[if usual { 0 } else { self.rng.usize(..OFFERS.len()) }];
         let (deflate, _) = negotiate([offer].into_iter()).expect("an acceptable offer");
-        // No more of a window than was agreed on, but for those who did not say.
+        // No more of a window than was agreed on, but for clients that did not say.
         let bits = if offer.contains("server_max") { deflate.window_bits() } else { 15 };
         (Some(deflate), Some(ClientInflater::new(bits)))
     }
@@ -83,7 +83,7 @@ impl Plan {
             0 => Plan::sharing(seed, sabotage),
             _ => Plan::new(seed, sabotage),
         };
-        // Who is written events deflates nothing that could be broken.
+        // A client that is written events deflates nothing that could be broken.
         plan.streams &= sabotage.is_none();
         let mut rng = fastrand::Rng::with_seed(seed ^ 0xdef1);
         let rng = &mut rng;
@@ -122,7 +122,7 @@ fn broken_contexts_are_caught() {
     }
 }
 
-/// A world of one shard whose clients all negotiate, and the counts of what they are sent.
+/// A world of one shard with clients that all negotiate, and the counts of what they are sent.
 fn deflating_world(clients: usize) -> World {
     let mut service = service();
     rule_of(&mut service.classes, 0).compression = Some(Compression::Shared);

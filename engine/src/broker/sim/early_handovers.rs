@@ -1,5 +1,5 @@
 //! The part of a hand-over in which most connections go over, while everything goes on but ticks,
-//! and nobody is admitted.
+//! and no connection is admitted.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

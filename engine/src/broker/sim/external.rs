@@ -1,5 +1,5 @@
-//! A model of an order of channels outside: one stream for all of them, whose positions have holes
-//! in each; answers that come late, or not; epochs that end; times in which nothing can be
+//! A model of an order of channels outside: one stream for all of them, with positions that have
+//! holes in each; answers that come late, or not; epochs that end; times in which nothing can be
 //! published. What it has is the truth, whatever the hubs' logs hold.
 
 use std::collections::{HashSet, VecDeque};
@@ -214,7 +214,7 @@ impl External {
             let is_followed = self.followed.contains(&channel);
             let is_watched = self.is_watched(truth.channel_name(channel));
             if is_gone && is_watched {
-                // Nobody may learn of it by the next one.
+                // The hub may not learn of it by the next one.
                 let Sequenced { publication, seq: to, prev: after, .. } = message;
                 let gap = UpstreamNotice::Gap { channel: publication.channel, after, to };
                 self.feeds[homes[channel]].push_back(gap);

@@ -1,4 +1,4 @@
-//! Hubs are handed over whose channels get their order outside: the order is asked anew, and
+//! Hubs with channels that get their order outside are handed over: the order is asked anew, and
 //! delivers what the hubs before have not taken.
 
 use super::external::External;
@@ -153,7 +153,7 @@ impl Plan {
 #[test]
 fn where_the_order_is_elsewhere_hubs_that_are_handed_over_lose_and_repeat_nothing() {
     // Two that once failed: a channel with subscribers was with no home; a home went on with a
-    // shard whose second join it had refused.
+    // shard after refusing that shard's second join.
     let things = ["handed over", "epochs", "upstream_repeated", "handovers given up"];
     run_meeting(&[1_064, 1_304], 1, |seed| Plan::outside_handed_over(seed, None), &things);
 }

@@ -15,7 +15,7 @@ use crate::limits::PRESENCE_LINGER;
 use crate::roster::{Roster, RosterChange};
 use crate::types::{ChannelName, Member, PresenceEnd, PresenceList, Time};
 
-/// By channel, who is there, and who has left and may come back.
+/// By channel, the members, and those that have left and may come back.
 #[derive(Debug)]
 pub(super) struct Rosters {
     all: Vec<Roster>,
@@ -69,7 +69,7 @@ impl External {
         }
     }
 
-    /// Who is in a channel.
+    /// The members of a channel.
     pub(super) fn list(&self, channel: usize) -> PresenceList {
         self.rosters.all[channel].list(self.epoch(), self.head(channel))
     }
@@ -115,7 +115,7 @@ impl External {
         }
     }
 
-    /// Nobody knows any more what was told.
+    /// It is not known any more what was told.
     pub(super) fn tell_rosters_anew(&mut self, truth: &mut Truth) {
         for channel in 0..self.rosters.all.len() {
             if !self.rosters.all[channel].is_empty() {

@@ -84,13 +84,13 @@ impl World {
         self.pass_time(Duration::from_millis(4));
     }
 
-    /// Everybody reads for one round.
+    /// All clients read for one round.
     pub(super) fn serve_all(&mut self) {
         let all: Vec<usize> = (0..self.clients.len()).collect();
         self.round(&all, None);
     }
 
-    /// Everybody reads until nothing is left to be done.
+    /// All clients read until nothing is left to be done.
     pub(super) fn settle(&mut self, judged: bool) {
         let all: Vec<usize> = (0..self.clients.len()).collect();
         all.iter().for_each(|client| self.clients[*client].reading = true);

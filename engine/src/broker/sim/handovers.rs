@@ -36,7 +36,7 @@ pub(super) enum HandoverFault {
     LostStart,
     /// What waits behind a request is forgotten.
     LostRequest,
-    /// Who has left while all went over is still there.
+    /// A member that left while all went over is still there.
     LostRoster,
 }
 

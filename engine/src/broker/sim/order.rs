@@ -26,7 +26,7 @@ pub(super) enum Order {
         list: bool,
         at: Time,
     },
-    /// To all channels whose names begin so.
+    /// To all channels with names that begin so.
     SubscribePattern(String),
     UnsubscribePattern(String),
     SubscribeWithState(StateOrder),

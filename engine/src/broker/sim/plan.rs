@@ -25,7 +25,7 @@ pub(super) enum Sabotage {
     EarlyReuse,
     /// Clients leave channels before they were handed what was accepted.
     HastyLeave,
-    /// Channels whose messages may wait for others are never swept.
+    /// Channels with messages that may wait for others are never swept.
     LostWait,
     /// Patterns are not told, or confirmed too early.
     Patterns(PatternFault),
@@ -33,7 +33,7 @@ pub(super) enum Sabotage {
     Chains(ChainFault),
     /// The policies for subscribers that are behind are broken.
     Skips(SkipFault),
-    /// Homes are not told of everybody who leaves a channel.
+    /// Homes are not notified of every member that leaves a channel.
     ForgottenLeaves,
     /// What is known of subscribers' contexts is wrong.
     Contexts(ContextFault),
@@ -155,7 +155,7 @@ impl Plan {
     pub(super) fn encoding(&self, client: usize) -> Encoding {
         match self.streams {
             false => Encoding::Plain,
-            // Who deflates is negotiated.
+            // Clients negotiate whether they deflate.
             true => Encoding::ALL[(client * 7 + self.seed as usize) % 5 % 3],
         }
     }

@@ -45,7 +45,7 @@ impl World {
         self.note(|| format!("shard {shard} is relieved of {percent} % within {spread:?}"));
     }
 
-    /// All are told that the server stops. Those who read are closed in their slots.
+    /// All clients are told that the server stops. Those that read are closed in their slots.
     pub(super) fn tell_all(&mut self) {
         for shard in 0..self.plan.shards {
             self.hubs[shard].refuse_newcomers();

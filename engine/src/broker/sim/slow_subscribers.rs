@@ -8,7 +8,7 @@ use crate::config::{ClassRule, Service, SlowPolicy};
 use crate::telemetry::{Count, Skipped, Totals};
 use crate::types::{ChannelPattern, MessageKey};
 
-/// Client 0 in channel 0, whose socket is full from now on, and client 1, which keeps up.
+/// Client 0 in channel 0, with a socket that is full from now on, and client 1, which keeps up.
 fn stalled(change: impl FnOnce(&mut ClassRule)) -> World {
     let mut rule = ClassRule::new(ChannelPattern::parse("room:0").unwrap());
     change(&mut rule);

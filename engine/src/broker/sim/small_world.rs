@@ -1,4 +1,4 @@
-//! A world of one shard and two channels whose clients read everything at once.
+//! A world of one shard and two channels with clients that read everything at once.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! A service beside the others whose clients speak a protocol of the embedder: they get updates of
-//! one channel, which are made of what an external order has of it.
+//! A service beside the others: its clients speak a protocol of the embedder and get updates of one
+//! channel, which are made of what an external order has of it.
 
 use std::sync::Arc;
 
@@ -94,7 +94,7 @@ impl World {
         is_one
     }
 
-    /// Updates go on, and all who get them have the newest publication.
+    /// Updates go on, and all clients that get them have the newest publication.
     pub(super) fn judge_updates(&mut self) {
         if !self.plan.updates {
             return;

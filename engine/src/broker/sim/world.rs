@@ -169,7 +169,7 @@ impl World {
         }
     }
 
-    /// Answers those whose verification is done.
+    /// Answers the verifications that are done.
     pub(super) fn verify(&mut self, shard: usize) {
         for (turns, key, verdict) in std::mem::take(&mut self.verdicts[shard]) {
             match turns.checked_sub(1) {

@@ -33,8 +33,8 @@ impl Channels {
         self.table[index].by_pattern -= 1;
     }
 
-    /// Whether it was not used for so long that those who have it by patterns alone are to leave:
-    /// they are members again with the next publication.
+    /// Whether it was not used for so long that the subscribers by pattern alone are to leave: they
+    /// are members again with the next publication.
     pub(in crate::broker) fn is_fading(&self, cx: &Context, slot: u32) -> Option<ChannelIndex> {
         let (index, channel) = self.table.at(slot)?;
         let last = channel.log.last_at().map_or(channel.used_at, |at| at.max(channel.used_at));
@@ -42,8 +42,8 @@ impl Channels {
         (unused && channel.is_by_pattern() && channel.is_level()).then_some(index)
     }
 
-    /// Tells another shard of a channel homed here whose publications from `since` on its clients
-    /// are to have by a pattern, unless it is served already.
+    /// Invites another shard, unless it is served already, to a channel homed here: by a pattern
+    /// its clients are to have the publications from `since` on.
     pub(in crate::broker) fn invite(&mut self, index: ChannelIndex, shard: ShardId, since: Seq) {
         let channel = &mut self.table[index];
         let next = channel.log.head().next();
@@ -89,8 +89,8 @@ impl Channels {
             && self.is_replica(index, |replica| replica.is_served(token))
     }
 
-    /// The position behind which subscribers by pattern begin in a channel whose home has answered
-    /// the current join, if they do so with it.
+    /// The position behind which subscribers by pattern begin in a channel once its home has
+    /// answered the current join, if they do so with it.
     pub(in crate::broker) fn reach_from(
         &mut self,
         cx: &mut Context,

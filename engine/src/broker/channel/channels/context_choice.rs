@@ -89,7 +89,7 @@ impl Channels {
         }
     }
 
-    /// Chooses the channel whose context a connection follows that negotiated compression.
+    /// Chooses the channel context that a connection with negotiated compression follows.
     pub(in crate::broker) fn choose_context(&mut self, connection: u32, may_follow: bool) {
         // With more there is nothing to choose, and the last one within them was left behind.
         if self.memberships.of(connection).len() > CONTEXT_CHOICES + 1 {
@@ -140,7 +140,7 @@ impl Channels {
         (pays || total == 0 && stays.is_some()).then_some(index)
     }
 
-    /// Whether a connection has a subscription whose messages may be compressed.
+    /// Whether a connection has a subscription with messages that may be compressed.
     #[inline]
     pub(in crate::broker) fn is_deflating(&self, connection: u32) -> bool {
         self.memberships.is_deflating(connection)

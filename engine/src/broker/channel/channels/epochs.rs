@@ -1,4 +1,4 @@
-//! Channels whose external order begins anew: positions that were given are over.
+//! Channels with an external order that begins anew: positions that were given are over.
 
 use super::{Channels, Exchange, Role};
 use crate::broker::channel::replica::ReplicaState;

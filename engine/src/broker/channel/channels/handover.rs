@@ -137,7 +137,7 @@ impl Channels {
                 upstream.follow_on(head);
                 self.upstream.ask(index);
             } else {
-                // Who comes later does not want what was published meanwhile.
+                // Later subscribers do not want what was published meanwhile.
                 upstream.unfollow();
             }
         }

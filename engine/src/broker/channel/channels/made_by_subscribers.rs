@@ -20,7 +20,7 @@ impl Channels {
     }
 
     /// Forgets the channels that had only their subscribers and have lost them. Calls `ask` for
-    /// each whose home must be told first.
+    /// each that must notify its home first.
     pub(in crate::broker) fn forget_left(&mut self, mut ask: impl FnMut(ShardId, ChannelIndex)) {
         for index in self.unpublished.take_left() {
             if self.table.get(index).is_none() {

@@ -1,4 +1,4 @@
-//! Channels whose messages get their order outside: what their homes ask of it, and are told.
+//! Channels with an external order: what their homes ask of it, and get from it.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -36,7 +36,7 @@ impl UpstreamQuestions {
     }
 }
 
-/// Who goes on once the external order has answered, or has not.
+/// The operations and joins that go on once the external order has answered, or has not.
 #[derive(Debug)]
 pub(crate) struct UpstreamAnswer {
     pub(in crate::broker) waiting: Waiting,
@@ -185,7 +185,7 @@ impl Channels {
         upstream.is_some_and(|upstream| upstream.is_asking())
     }
 
-    /// Nobody wants what has come of a channel.
+    /// No subscriber wants what has come of a channel.
     pub(in crate::broker) fn decline_outside(&mut self, name: &ChannelName) {
         self.upstream.0.push_back(Question::Unfollow(name.clone()));
     }
@@ -247,7 +247,7 @@ impl Channels {
         self.mark_dirty(cx, index);
     }
 
-    /// The external order has answered that a channel is followed. Returns who has waited for it.
+    /// The external order has answered that a channel is followed. Returns what has waited for it.
     pub(in crate::broker) fn take_followed(
         &mut self,
         cx: &mut Context,
@@ -292,7 +292,7 @@ impl Channels {
         Some(UpstreamAnswer { waiting, is_followed: true, is_whole: true })
     }
 
-    /// The external order does not answer, or cannot: nobody waits any longer.
+    /// The external order does not answer, or cannot: no operation or join waits any longer.
     pub(in crate::broker) fn give_up_following(
         &mut self,
         index: ChannelIndex,
@@ -313,8 +313,8 @@ impl Channels {
         Some(UpstreamAnswer { waiting, is_followed, is_whole: false })
     }
 
-    /// Whether this answer of the external order is the one that a channel waits for whose log goes
-    /// on with it: it has members, or other shards have.
+    /// Whether a channel waits for this answer of the external order and its log goes on with it:
+    /// it has members, or other shards have.
     pub(in crate::broker) fn goes_on_with(&self, index: ChannelIndex, token: JoinToken) -> bool {
         self.upstream_awaiting(index, token).is_some() && !self.table[index].is_alone()
     }

@@ -67,7 +67,7 @@ impl Channels {
         }
     }
 
-    /// Sends new frames to the shards with subscribers. Calls `full` for each whose lane is full.
+    /// Sends new frames to the shards with subscribers. Calls `full` for each with a full lane.
     pub(in crate::broker) fn fan_out(
         &mut self,
         lanes: &mut impl Lanes,
@@ -76,7 +76,7 @@ impl Channels {
         self.exchange.fan_out(&mut self.table, lanes, full);
     }
 
-    /// Sends a shard whose lane was full the rest. Returns whether the lane took it.
+    /// Sends a shard the rest after its lane was full. Returns whether the lane took it.
     pub(in crate::broker) fn resume_fan_out(
         &mut self,
         to: ShardId,
@@ -138,7 +138,7 @@ impl Channels {
         }
         Exchange::join(cx, &mut self.table, &mut self.retention, index, joined);
         self.mark_dirty(cx, index);
-        // Another epoch may have had it joined for nobody.
+        // Another epoch may have had it joined for no subscriber.
         self.note_left(index);
         self.table[index].replica_mut().take_waiting()
     }
@@ -153,7 +153,7 @@ impl Channels {
             return Vec::new();
         }
         self.table[index].replica_mut().refused();
-        // Another epoch may have had it join for nobody.
+        // Another epoch may have had it join for no subscriber.
         self.note_left(index);
         self.table[index].replica_mut().take_waiting()
     }

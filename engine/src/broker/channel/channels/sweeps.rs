@@ -26,8 +26,8 @@ impl Channels {
         self.queue.place(index, &mut channel.queued, next);
     }
 
-    /// Ends the wait of the channels whose time has come; of all while the shard drains, is handed
-    /// over or holds much that is not swept.
+    /// Ends the wait of the channels that are due; of all while the shard drains, is handed over or
+    /// holds much that is not swept.
     pub(in crate::broker) fn end_waits(&mut self, cx: &Context) {
         let all =
             cx.draining || cx.frozen || self.retention.unswept() >= cx.limits.shard_unswept / 2;

@@ -14,8 +14,8 @@ use crate::shared_frame::Frame;
 use crate::types::{ChannelIndex, ChannelName, JoinToken, Sequenced};
 
 impl Channels {
-    /// Somebody needs updates: the external order is asked for what they are made of, unless that
-    /// comes already.
+    /// Updates are needed: the external order is asked for what they are made of, unless that comes
+    /// already.
     pub(super) fn follow_source(&mut self, index: ChannelIndex) {
         let source = self.table[index].source.as_mut();
         if source.is_some_and(|source| source.upstream_mut().must_follow()) {

@@ -104,7 +104,7 @@ proptest! {
         }
     }
 
-    /// Bounded: the oldest are lost first, and no key is known whose message is gone.
+    /// Bounded: the oldest are lost first, and no key is known without its message.
     #[test]
     fn what_is_kept_has_a_bound(
         keys in prop::collection::vec(0..20u8, 1..80),

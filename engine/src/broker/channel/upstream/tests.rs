@@ -29,7 +29,7 @@ fn the_order_is_asked_for_what_the_log_has_not_and_once_for_all() {
     let mut prepare = |start| upstream.prepare(&log, &class(), Need::of(start, &log));
     assert_eq!(prepare(since(50)), Readiness::Live);
     assert_eq!(prepare(since(40)), Readiness::MustJoin);
-    // Those who come before it is asked are taken along.
+    // Needs that come before it is asked are taken along.
     assert_eq!(prepare(since(30)), Readiness::Waiting);
     let (token, lack) = upstream.ask(Time(0)).unwrap();
     assert_eq!(lack, Lack { since: Some(Seq(30)), last: 0 });
@@ -39,7 +39,7 @@ fn the_order_is_asked_for_what_the_log_has_not_and_once_for_all() {
     assert_eq!(prepare(since(20)), Readiness::MustJoin);
     assert!(!upstream.awaits(token));
     assert_eq!(upstream.ask(Time(0)).unwrap().1.since, Some(Seq(20)));
-    // It has nothing before 25: nobody is to ask for that again.
+    // It has nothing before 25: no question asks for that again.
     upstream.answered(Seq(25), 3);
     let mut prepare = |start| upstream.prepare(&log, &class(), Need::of(start, &log));
     assert_eq!(prepare(since(10)), Readiness::MustJoin);

@@ -118,7 +118,7 @@ impl Connections {
         self.free = vacant.map(|(index, _)| index as u32).collect();
     }
 
-    /// Takes back what was taken over of a connection that nobody has named.
+    /// Takes back what was taken over of a connection before anything has named it.
     pub(crate) fn retract(&mut self, key: ConnectionKey) {
         self[key].become_state(State::AwaitingCompletions);
         self.release(key);

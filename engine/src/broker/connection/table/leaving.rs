@@ -1,4 +1,4 @@
-//! Connections whose clients were told to reconnect.
+//! Connections of clients that were told to reconnect.
 
 use super::Connections;
 use crate::broker::connection::record::Role;

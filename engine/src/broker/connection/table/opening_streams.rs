@@ -20,7 +20,7 @@ impl Connections {
         self.streams.len()
     }
 
-    /// Whether a connection is a stream whose request is not answered yet.
+    /// Whether a connection is a stream with a request that is not answered yet.
     pub(crate) fn is_opening(&self, key: ConnectionKey) -> bool {
         self[key].is_stream()
             && self.streams.get(&key.index).is_some_and(|stream| stream.opening.is_some())

@@ -1,4 +1,4 @@
-//! Connections that another process has taken over, and on whose slots something is still armed.
+//! Connections that another process has taken over, with something still armed on their slots.
 
 use super::*;
 use crate::broker::connection::Admission;

@@ -24,7 +24,7 @@ impl Authentication {
             || self.permissions(core, key).may_subscribe(grants(), channel)
     }
 
-    /// Whether a client may have all channels whose names begin with `prefix`.
+    /// Whether a client may have all channels with names that begin with `prefix`.
     pub(in crate::broker::session) fn may_subscribe_to_all(
         &self,
         core: &Core,

@@ -42,7 +42,7 @@ impl Operations {
         session.close_by = closing.map(|(at, _, reason)| (*at, cause_of(*reason)));
     }
 
-    /// Takes over the orders of a connection, whose subscriptions are there.
+    /// Takes over the orders of a connection; its subscriptions are there.
     ///
     /// # Errors
     /// [`HandoverError`] where they cannot be.

@@ -78,7 +78,7 @@ fn the_last_of_the_most_permissions_still_counts() {
     }
 }
 
-/// Whoever may have all channels of a pattern may have each of them.
+/// A client that may have all channels of a pattern may have each of them.
 #[test]
 fn a_pattern_needs_what_any_of_its_channels_needs() {
     let rules: &[(&str, &str)] =

@@ -100,7 +100,7 @@ fn what_other_shards_have_not_answered_is_bounded_in_bytes() {
     assert_eq!(rig.hear()[0]["error_code"], "BUSY");
 }
 
-/// A client whose bytes and tokens are limited.
+/// A client with limited bytes and tokens.
 fn metered(byte_rate: u32) -> Rig {
     let access = Access { byte_rate, ..access(AuthMode::Optional) };
     let config = Config::from(Service { access, message_rate: 0, ..Service::default() });

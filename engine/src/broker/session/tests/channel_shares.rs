@@ -113,7 +113,7 @@ fn who_subscribes_and_unsubscribes_leaves_nothing() {
         rig.leave(&name);
         assert!(!rig.knows(&name));
     }
-    // Nor does who is cut off; a second subscriber keeps the channel.
+    // Nor does a client that is cut off; a second subscriber keeps the channel.
     assert_eq!([rig.refusal("a"), rig.refusal("b")], [None, None]);
     let first = rig.key;
     rig.come_from("10.0.0.1");
@@ -121,7 +121,7 @@ fn who_subscribes_and_unsubscribes_leaves_nothing() {
     rig.hub.end_by(first, Ending::Lost);
     rig.hear();
     assert_eq!((rig.knows("a"), rig.knows("b")), (false, true));
-    // What was published to stays for those who come back.
+    // A channel that was published to stays for clients that come back.
     rig.publish_to("b").unwrap();
     rig.leave("b");
     assert!(rig.knows("b"));

@@ -26,7 +26,7 @@ fn channel() -> ChannelName {
     ChannelName::parse("ticks").unwrap()
 }
 
-/// A message whose position is its number.
+/// A message with its number as position.
 fn message(n: u64) -> Sequenced {
     let publication = Publication {
         channel: channel(),

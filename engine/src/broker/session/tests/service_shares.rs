@@ -1,4 +1,4 @@
-//! Two services of a shard: one whose clients flood it refuses the other's nothing.
+//! Two services of a shard: a flood by the clients of one refuses the other's nothing.
 
 use super::*;
 use crate::broker::turn_limits::TurnLimits;

@@ -1,4 +1,4 @@
-//! Who is in the channels of a client, as it was told: a list, and who came and went since.
+//! The members of a client's channels, as it was told: a list, and those that came and went since.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ pub(in crate::broker::sim) fn name(member: &Value) -> String {
 }
 
 impl Client {
-    /// It has subscribed with presence, and is told who is there.
+    /// It has subscribed with presence, and gets the list of members.
     pub(super) fn attendance(&mut self, value: &Value, truth: &Truth) {
         let channel = truth.channel(self.service, value["room"].as_str().unwrap());
         let data = &value["data"];
@@ -38,7 +38,7 @@ impl Client {
         }
     }
 
-    /// An event of a channel: perhaps somebody has come or gone since the list.
+    /// An event of a channel: perhaps a member has come or gone since the list.
     pub(super) fn comes_or_goes(&mut self, channel: usize, value: &Value) {
         let seq = value["seq"].as_u64().unwrap();
         let Some(roster) = self.rosters.get_mut(&channel).filter(|roster| seq > roster.seq) else {
