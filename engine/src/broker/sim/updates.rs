@@ -53,7 +53,6 @@ impl Client {
         let Some(updates) = &mut self.updates else { return };
         let newest = match value["type"].as_str().unwrap() {
             "connected" | "confirmed" | "pong" => return,
-            "event" if value["event"] == "gap" => return,
             "update" if value["data"].is_null() && value["part"].is_null() => 0,
             "update" => {
                 let number = value["part"].as_u64().or_else(|| value["data"]["n"].as_u64());
