@@ -151,9 +151,8 @@ impl Context {
         out
     }
 
-    /// What subscribers get in the place of messages of a channel that are missing. Where their
-    /// protocol has nothing for that, it is an unsolicited PONG, which means nothing (RFC 6455
-    /// 5.5.3).
+    /// Encodes the message that subscribers get in place of missing ones: a gap, or where their
+    /// protocol has none, an unsolicited PONG, which clients ignore (RFC 6455 5.5.3).
     pub(super) fn gap_message(&mut self, name: &ChannelName, gap: &Gap) -> Vec<u8> {
         if self.service(name.service()).protocol.has_gaps() {
             return self.encode(|encoder, stamp, out| {

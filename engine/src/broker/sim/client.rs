@@ -183,7 +183,7 @@ impl Client {
                 self.reason = String::from_utf8(payload[2..].to_vec()).unwrap();
             }
             OpCode::Control(Control::Ping) => self.pongs.push(payload.to_vec()),
-            // Stands for missing messages.
+            // The hub sends it in place of missing messages.
             OpCode::Control(Control::Pong) if self.updates.is_some() && payload.is_empty() => {}
             OpCode::Control(Control::Pong) => {
                 assert_eq!(payload, b"sim");
