@@ -154,14 +154,12 @@ impl Context {
     /// Encodes the message that subscribers get in place of missing ones: a gap, or where their
     /// protocol has none, an unsolicited PONG, which clients ignore (RFC 6455 5.5.3).
     pub(super) fn gap_message(&mut self, name: &ChannelName, gap: &Gap) -> Vec<u8> {
-        if self.service(name.service()).protocol.has_gaps() {
+        if self.service(name.service()).protocol.is_envelope() {
             return self.encode(|encoder, stamp, out| {
                 encoder.write(stamp, None, &reply::gap(name, gap), out);
             });
         }
-        let mut pong = Vec::new();
-        frame::encode(Opcode::Pong, &[], &mut pong);
-        pong
+        frame::encoded(Opcode::Pong, &[])
     }
 
     /// The current time as in envelopes.

@@ -167,9 +167,7 @@ impl Parts {
     fn pong(&mut self, key: ConnectionKey, payload: &[u8]) {
         let connections = &self.core.connections;
         if connections.is_open(key) {
-            let mut pong = Vec::with_capacity(payload.len() + 2);
-            frame::encode(Opcode::Pong, payload, &mut pong);
-            self.core.cx.reply(key, pong);
+            self.core.cx.reply(key, frame::encoded(Opcode::Pong, payload));
         }
     }
 

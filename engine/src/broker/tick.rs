@@ -146,9 +146,7 @@ impl Parts {
             connections.note_sign(index, cx.time());
             cx.reply(key, event_stream::KEEPALIVE.to_vec());
         } else if connections.ping(index, cx.time()) {
-            let mut ping = Vec::new();
-            frame::encode(Opcode::Ping, &[], &mut ping);
-            cx.reply(key, ping);
+            cx.reply(key, frame::encoded(Opcode::Ping, &[]));
         } else {
             self.close(key, CloseReason::KeepaliveTimeout);
         }

@@ -22,9 +22,9 @@ impl Protocol {
         matches!(self, Protocol::Custom(custom) if custom.channel() == channel)
     }
 
-    /// Whether its clients know the message that stands for others that they do not get.
-    pub(crate) fn has_gaps(&self) -> bool {
-        !matches!(self, Protocol::Custom(_))
+    /// Whether it is the family's envelope.
+    pub(crate) fn is_envelope(&self) -> bool {
+        matches!(self, Protocol::Envelope)
     }
 }
 

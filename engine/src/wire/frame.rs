@@ -103,6 +103,13 @@ pub fn encode(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(payload);
 }
 
+/// A whole frame by itself. A control payload must not exceed [`MAX_CONTROL`].
+pub fn encoded(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode(opcode, payload, &mut out);
+    out
+}
+
 /// The payload of a whole server frame.
 pub fn payload(frame: &[u8]) -> &[u8] {
     // RFC 6455 5.2: two bytes, and two or eight more for longer payloads.

@@ -7,7 +7,7 @@ use super::order::{Order, WantedState};
 use crate::broker::core::{Core, Joined};
 use crate::broker::presence::Ask;
 use crate::broker::shard_messages::Accepted;
-use crate::config::{Protocol, Unavailable};
+use crate::config::Unavailable;
 use crate::limits::BUSY_PAUSE;
 use crate::telemetry::MessageError;
 use crate::types::{
@@ -19,7 +19,7 @@ use crate::wire::frame::{self, Opcode};
 use crate::wire::reply::{self, Gap, GapReason, ReconnectAdvice, Recovery, Standing, Welcome};
 
 fn speaks_envelope(core: &Core, key: ConnectionKey) -> bool {
-    matches!(core.settings(key).protocol, Protocol::Envelope)
+    core.settings(key).protocol.is_envelope()
 }
 
 /// The first message of a connection.
@@ -296,7 +296,5 @@ fn listed(core: &mut Core, key: ConnectionKey, order: &Order, standing: Option<&
 
 /// A text as an unmasked frame.
 pub(super) fn text_frame(text: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    frame::encode(Opcode::Text, text.as_bytes(), &mut out);
-    out
+    frame::encoded(Opcode::Text, text.as_bytes())
 }

@@ -15,7 +15,6 @@ use super::budget::StepClass;
 use super::outcome::{AcceptedUpgrade, HandshakeError, UpgradedConnection};
 use super::queue::{HandshakeGuard, HandshakeQueue};
 use crate::broker::Admission;
-use crate::config::Protocol;
 use crate::limits::{
     CLOSE_TIMEOUT, HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER,
 };
@@ -157,7 +156,7 @@ impl HandshakeStream<'_> {
         self.believe_proxies(&request);
         let Accepted { mut response, consumed, token, deflate, host, origin, path, stream, .. } =
             request;
-        if stream.is_some() && !matches!(config[service].protocol, Protocol::Envelope) {
+        if stream.is_some() && !config[service].protocol.is_envelope() {
             self.respond(UpgradeError::NoUpgrade.response()).await?;
             return Err(HandshakeError::Upgrade(UpgradeError::NoUpgrade));
         }
@@ -217,7 +216,7 @@ impl HandshakeStream<'_> {
     async fn answer_preflight(&mut self, origin: String, host: &str) -> Result<(), HandshakeError> {
         let config = self.queue.config();
         let service = &config[self.service];
-        if !matches!(service.protocol, Protocol::Envelope) {
+        if !service.protocol.is_envelope() {
             self.respond(UpgradeError::Method.response()).await?;
             Err(HandshakeError::Upgrade(UpgradeError::Method))
         } else if !service.access.origins.admit(Some(&origin), host) {
